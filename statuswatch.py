@@ -1,29 +1,27 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# Copyright (c) 2026 the statuswatch authors. https://github.com/statuswatch/statuswatch
+# Copyright (c) 2026 the statuswatch authors, https://github.com/statuswatch/statuswatch
 """Watch the status pages of your vendors and print a line the moment one breaks.
 
-    statuswatch                          watch what providers.ini names, until Ctrl+C
-    statuswatch https://status.acme.test watch just this page
-    statuswatch --once                   one pass: print what changed since the last run
-    statuswatch --check-config           read the configuration and say what it means
+    statuswatch                            watch what providers.ini names, until Ctrl+C
+    statuswatch https://status.acme.test   watch just this page
+    statuswatch --once                     print what changed since the last run
+    statuswatch --check-config             say what the configuration means
 
 How data flows, which is also the order of this file:
 
-    providers.ini -> [Provider] -> scheduler (main thread)
-        -> worker: poll: conditional GET -> parse (pure) -> observe (pure) -> [Event]
+    providers.ini -> [Provider] -> scheduler (the main thread)
+        -> worker: poll(): conditional GET -> parse() -> observe() -> [Event]
         -> queue.Queue -> printer thread: write, flush, then commit the new state
 
-Who owns what: the scheduler's thread owns the schedule, the deadlines and the health of
-sources; a worker owns the provider it polls for as long as it polls; the printer owns
-stdout and the state file. Nothing else is shared.
+Who owns what: the scheduler owns the schedule, the deadlines and the health of sources;
+a worker owns the provider it polls while it polls; the printer the output and the state.
 
-Words: a provider is a line of providers.ini; a page is what it publishes; a source is
-one polled URL of a page; validators are the ETag and Last-Modified last received; a
-mark is a digest of one update's status and words; to seed is to read a source for the
-first time, silently. `*_at` is a time of day: an aware UTC datetime, or seconds since
-1970 where it is stored; `now` and `due` are monotonic seconds. R1 to R15 are the rules
-of detection, explained in README.md.
+Words: a provider is a line of providers.ini, a page what it publishes, a source one
+polled URL of it; validators are the ETag and Last-Modified last received; a mark is a
+digest of an update's status and words; to seed is to read a source for the first time,
+silently. `*_at` is a time of day, aware UTC or seconds since 1970; `now` and `due` are
+monotonic seconds. R1 to R15 are the rules of detection; README.md explains them.
 """
 
 from __future__ import annotations
@@ -36,10 +34,7 @@ import concurrent.futures
 import configparser
 import contextlib
 import dataclasses
-import datetime
-import difflib
 import email.utils
-import enum
 import fcntl
 import hashlib
 import heapq
@@ -60,11 +55,10 @@ import sys
 import threading
 import time
 import urllib.parse
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple
-from typing import Optional, Sequence, TextIO, Tuple, Union
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 from xml.etree.ElementTree import Element, ParseError as XMLError
 
-import defusedxml
 import defusedxml.ElementTree
 import requests
 import requests.adapters
@@ -72,23 +66,10 @@ import tenacity
 import urllib3
 
 __version__ = "0.1.0"
-__all__ = [
-    "Component",
-    "ConfigError",
-    "Event",
-    "EventType",
-    "FetchError",
-    "Incident",
-    "Page",
-    "ParseError",
-    "PollError",
-    "Provider",
-    "StatuswatchError",
-    "Update",
-    "load_config",
-    "main",
-    "parse",
-]
+__all__ = (
+    "Component ConfigError Event FetchError Incident Page ParseError PollError Provider "
+    "StatuswatchError Update load_config main parse"
+).split()
 
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())
@@ -98,51 +79,48 @@ log.addHandler(logging.NullHandler())
 USER_AGENT = (
     "statuswatch/%s (+https://github.com/statuswatch/statuswatch)" % __version__
 )
-INTERVAL = 30.0  # seconds between polls; most vendors' caches hold a page for 10
-POLITE_INTERVAL = 10.0  # seconds; polling faster shows nothing new and costs the vendor
-TIMEOUT = 20.0  # seconds for one source, all attempts, redirects and addresses together
-MAX_SIZE = 5_000_000  # bytes of one decoded body; the largest real page seen has 0.7 MB
-MAX_NODES = 250_000  # XML elements or JSON containers: 0.5 s to parse, 100 MB at worst
-MAX_MARKUP = 20_000  # characters of one text given to the (super-linear) HTML parser
-MAX_TEXT = 500  # characters of one text shown on a line
+INTERVAL = 30.0  # seconds between two polls; vendors' caches hold a page for about 10,
+POLITE = 10.0  # so that polling more often than that shows nothing new
+TIMEOUT = 20.0  # seconds for one source: attempts, redirects and addresses together
+MAX_SIZE = 5_000_000  # bytes of a decoded body; the largest real page seen has 0.7 MB
+MAX_NODES = 250_000  # XML elements or JSON containers: 0.5 s and 100 MB at worst
+MAX_MARKUP = 20_000  # characters of one text; html.parser can need quadratic time
+MAX_TEXT = 500  # characters of one text on a line
 MAX_VALIDATOR = 1024  # characters; a 60 KB ETag sent back earns "400" for ever
-MAX_HOPS = 5  # redirects followed in one fetch
-MOVED_AFTER = 5  # identical permanent redirects in a row before the new address is kept
-ATTEMPTS = 3  # requests made for one read of one source
+MAX_HOPS = 5  # redirects of one request
+MOVED = 5  # identical permanent redirects in a row, then the new address is kept
+ATTEMPTS = 3  # requests for one read of a source
 BACKOFF_CAP = 300.0  # seconds: longest pause after failures, longest max-age obeyed
 RETRY_AFTER_CAP = 3600.0  # seconds: longest Retry-After obeyed
-UNCONDITIONAL = 6 * 3600.0  # seconds; some servers answer 304 for ever if they may
-WORKERS = 16  # polls at once, not counting slow ones
-THREADS_PER_WORKER = 8  # room for slow polls beside the healthy ones
-SLOW = 0.5  # seconds after which a poll gives up its place, though not its thread
+UNCONDITIONAL = 6 * 3600.0  # seconds; some servers say 304 for as long as they can
+WORKERS = 16  # polls at once; as many again, times 4, of providers likely to be slow
+SLOW = 0.5  # seconds: what takes longer is likely to be slow again
 PATIENCE = 3  # polls in a row until a stale (R6) or foreign (R14) document is believed
-EARLIER = 8  # body digests remembered of a source (R6)
-ABSENT = 2  # reads without an incident until it is over (R7)
-ABSENT_ELSEWHERE = 10  # the same where another source still shows it unresolved (R7)
-MEMORY = 500  # incidents, and components no longer listed, remembered at least (R8)
-DETAILED = 10  # latest incidents whose title and components are kept after their end
-AWAY = 600.0  # seconds without a read before a start that make news "while away" (R15)
-LINGER = 1.0  # seconds given to running polls, and to the printer, at the end
-SAVE_EVERY = 1.0  # seconds between two writes of the state file, at least
-REMEMBER_EVERY = 60.0  # seconds between two states of a provider with nothing new
-FORGET = 90 * 86400.0  # seconds a provider no longer configured stays in the state file
-STATE_VERSION = 1
+EARLIER = 8  # bodies of a source that are recognised when they return (R6)
+ABSENT, ABSENT_ELSEWHERE = 2, 10  # reads without an incident until it is over (R7)
+MEMORY = 500  # incidents remembered at least, and components no longer listed (R8)
+DETAILED = 10  # of the latest incidents more than digests is remembered
+AWAY = 600.0  # seconds since the last read that make news old at a start (R15)
+LINGER = 1.0  # seconds that polls, and then the printer, have to end
+WAKE = 0.5  # seconds; a signal that comes just before a wait begins does not end it
+REMEMBER = 60.0  # seconds between two states handed on without news
 EX_TEMPFAIL = 75  # sysexits.h: another run holds the lock
 
+NEW_INCIDENT, INCIDENT_UPDATE = "NEW_INCIDENT", "INCIDENT_UPDATE"
+COMPONENT_STATUS_CHANGE = "COMPONENT_STATUS_CHANGE"
 DONE = frozenset(("resolved", "postmortem", "completed"))
-MAINTENANCE = frozenset(("scheduled", "in_progress", "verifying", "completed"))
-OPEN = frozenset(("investigating", "identified", "monitoring")) | MAINTENANCE - DONE
+PLANNED = frozenset(("scheduled", "in_progress", "verifying", "completed"))
+OPEN = frozenset(("investigating", "identified", "monitoring")) | PLANNED - DONE
 IMPACTS = ("none", "minor", "major", "critical")
-UTC = datetime.timezone.utc
+UTC = timezone.utc
 
-# --- Errors. ---
+# --- Errors: what is raised, and what it means for the program. ---
 #
 # StatuswatchError
-#   ConfigError          a mistake in providers.ini or on the command line: exit 2
-#   StateError           a state file that must not be touched: exit 2
-#   PollError            expected at run time: one WARNING when it starts (R12)
-#     FetchError         no usable answer
-#     ParseError         an answer that is not a status page
+#   ConfigError      a mistake in what we were given: exit 2
+#   PollError        expected at run time: one WARNING when it starts (R12)
+#     FetchError     no usable answer
+#     ParseError     an answer that is no status page we know
 
 
 class StatuswatchError(Exception):
@@ -150,11 +128,7 @@ class StatuswatchError(Exception):
 
 
 class ConfigError(StatuswatchError):
-    """The configuration cannot be used; one line for each mistake."""
-
-
-class StateError(StatuswatchError):
-    """The state file was written by a newer version, or cannot be opened."""
+    """The configuration cannot be used, or the state file must not be touched."""
 
 
 class PollError(StatuswatchError):
@@ -162,86 +136,66 @@ class PollError(StatuswatchError):
 
 
 class FetchError(PollError):
-    """No usable answer.
+    """There is no usable answer."""
 
-    status is the HTTP status if there was one; retry_after the seconds to stay away.
-    """
+    status = 0  # of HTTP, if there was one
+    retry_after: float | None = None  # seconds that the server wants us to stay away
+    passing = False  # may it be over in a moment?
 
-    def __init__(
-        self,
-        message: str,
-        status: int = 0,
-        retry_after: Optional[float] = None,
-        passing: bool = False,
-    ) -> None:
+    def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
-        self.status, self.retry_after = status, retry_after
-        self.passing = passing  # may it be gone in a moment?
+        vars(self).update(details)
 
 
 class ParseError(PollError):
     """The document is not a status page in a format we know."""
 
 
-# --- Data: what passes between the parts. Immutable once parsed. ---
+# --- Data: what passes between the parts. Immutable. ---
 
 
-class EventType(enum.Enum):
-    """What an event tells."""
-
-    NEW_INCIDENT = "NEW_INCIDENT"
-    INCIDENT_UPDATE = "INCIDENT_UPDATE"
-    COMPONENT_STATUS_CHANGE = "COMPONENT_STATUS_CHANGE"
-
-
-@dataclasses.dataclass(frozen=True)
-class Provider:
-    """One line of providers.ini with its section.
-
-    urls is either one page (empty path) or the sources themselves.
-    """
+class Provider(NamedTuple):
+    """A line of providers.ini with its section."""
 
     name: str
-    urls: Tuple[str, ...]
-    platform: str = ""  # a key of PLATFORMS, "" where unknown
-    product: str = ""  # as printed; the name where empty
-    components: Tuple[str, ...] = ()  # names or ids, case-folded; all where empty
+    urls: tuple[str, ...]  # one page (empty path), or the sources themselves
+    platform: str = ""  # a key of PLATFORMS; "" if not given
+    product: str = ""  # what events call it; "" for the name
+    components: tuple[str, ...] = ()  # names or ids, case-folded; () for all
     maintenance: bool = False
     min_impact: str = "none"
     interval: float = INTERVAL
     timeout: float = TIMEOUT
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """A whole configuration."""
 
-    providers: Tuple[Provider, ...]
+    providers: tuple[Provider, ...]
     workers: int = WORKERS
     max_size: int = MAX_SIZE
 
 
 class Update(NamedTuple):
-    """One dated entry of an incident. id and status are "" where there is none."""
+    """A dated entry of an incident. id and status are "" where there is none."""
 
     id: str
     status: str
     body: str  # plain text
-    at: Optional[datetime.datetime]
+    at: datetime | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Incident:
-    """An incident or maintenance; updates oldest first, components None if unknown."""
+class Incident(NamedTuple):
+    """An incident or a maintenance."""
 
     id: str
     title: str
     status: str = ""
-    updates: Tuple[Update, ...] = ()
-    components: Optional[Tuple[str, ...]] = None
-    impact: Optional[str] = None
+    updates: tuple[Update, ...] = ()  # oldest first
+    components: tuple[str, ...] | None = None  # names; None if the source has none
+    impact: str = ""
     maintenance: bool = False
-    url: Optional[str] = None
+    url: str = ""
 
 
 class Component(NamedTuple):
@@ -250,276 +204,172 @@ class Component(NamedTuple):
     id: str
     name: str
     status: str
-    at: Optional[datetime.datetime]
+    at: datetime | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Page:
-    """What one document says.
-
-    id tells one customer's page from another's; at is the document's own time;
-    complete means that it lists all unresolved incidents there are (R7).
-    """
+class Page(NamedTuple):
+    """What one document says."""
 
     platform: str
-    id: str = ""
+    id: str = ""  # tells one customer's page from another's
     url: str = ""
-    at: Optional[datetime.datetime] = None
-    components: Tuple[Component, ...] = ()
-    incidents: Tuple[Incident, ...] = ()
-    complete: bool = False
+    at: datetime | None = None  # the document's own time
+    components: tuple[Component, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    complete: bool = False  # does it list all unresolved incidents? (R7)
 
 
-@dataclasses.dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """Something a user is told. The fields are the keys of --json, in order."""
 
-    type: EventType
+    type: str
     provider: str
     product: str
-    components: Tuple[str, ...] = ()
-    title: Optional[str] = None
-    status: Optional[str] = None
-    previous_status: Optional[str] = None
-    message: Optional[str] = None
-    impact: Optional[str] = None
+    components: tuple[str, ...] = ()
+    title: str | None = None
+    status: str | None = None
+    previous_status: str | None = None
+    message: str | None = None
+    impact: str | None = None
     maintenance: bool = False
-    incident_id: Optional[str] = None
-    update_id: Optional[str] = None
-    component_id: Optional[str] = None
-    url: Optional[str] = None
-    occurred_at: Optional[datetime.datetime] = None
-    detected_at: Optional[datetime.datetime] = None
+    incident_id: str | None = None
+    update_id: str | None = None
+    component_id: str | None = None
+    url: str | None = None
+    occurred_at: datetime | None = None
+    detected_at: datetime | None = None
     edited: bool = False
     inferred: bool = False
     while_away: bool = False
-    source: str = ""  # URL, without credentials or query
+    source: str = ""  # URL without credentials and query
 
 
-# --- Config: text -> Config. All mistakes are found, each is one line. ---
+# --- Config: text -> Config. A mistake is one line: the file, the section, the key. ---
 
 
-def load_config(path: str, interval: Optional[float] = None) -> Config:
-    """Return what the file says. *interval* overrides its `[statuswatch]` interval.
+def load_config(path: str, interval: float | None = None) -> Config:
+    """Return what a file says; *interval* is stronger than that of `[statuswatch]`.
 
-    Raises ConfigError, one line a mistake, naming the file, the section and the key.
+    Raises ConfigError.
     """
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError("%s: %s" % (path, _reason(exc))) from exc
+        raise ConfigError("%s: %s" % (path, reason(exc))) from exc
     return parse_config(text, path, interval)
 
 
-def parse_config(text: str, path: str, interval: Optional[float] = None) -> Config:
-    """Return the Config in *text*; *path* names it in errors."""
+def parse_config(text: str, path: str, interval: float | None = None) -> Config:
+    """Return what *text* says; *path* is its name in errors."""
     ini = configparser.ConfigParser(
-        delimiters=("=",),
-        inline_comment_prefixes=(";",),
-        default_section="",
-        allow_no_value=True,
-        interpolation=None,
-    )
+        None, delimiters="=", inline_comment_prefixes=";", default_section="",
+        allow_no_value=True, interpolation=None,
+    )  # fmt: skip
     ini.optionxform = str  # type: ignore[assignment,method-assign] # keys keep their case
+    values: dict[str, dict[str, Any]] = collections.defaultdict(dict)
+    where = "[providers]"
     try:
         ini.read_string(text, path)
-    except (
-        configparser.DuplicateOptionError,
-        configparser.DuplicateSectionError,
-    ) as exc:
-        key = getattr(exc, "option", None)
-        where = "[%s]%s" % (exc.section, " %s" % key if key else "")
-        message = "%s: %s: given twice (line %s)" % (path, where, exc.lineno)
-        raise ConfigError(clean(message)) from exc
+        for section in ini.sections():
+            where = "[%s]" % section
+            keys = OPTIONS if ini.has_option("providers", section) else ()
+            keys = {"statuswatch": SETTINGS, "providers": ()}.get(section, keys)
+            if not keys and section != "providers":
+                raise ValueError("no provider has that name")
+            for key, text in ini.items(section):
+                where = "[%s] %s" % (section, key)
+                if not keys:
+                    values[section][key] = _parse_line(key, text or "")
+                elif key not in keys:
+                    raise ValueError("unknown key, known: %s" % ", ".join(keys))
+                else:
+                    values[section][key] = _parse_value(key, text or "")
+        if not values["providers"]:
+            raise ValueError(
+                "no provider, such as `OpenAI = https://status.openai.com`"
+            )
     except configparser.Error as exc:
-        raise ConfigError(clean(str(exc).replace("\n", " "))) from exc
-    mistakes: List[str] = []
-    lines = ini["providers"] if ini.has_section("providers") else {}
-    for section in ini.sections():
-        if section not in ("providers", "statuswatch") and section not in lines:
-            hint = _nearest(section, ("providers", "statuswatch", *lines))
-            mistakes.append("[%s]: no such provider%s" % (section, hint))
-    common = _options(ini, "statuswatch", SETTING_KEYS, mistakes)
-    if interval is not None:
-        common["interval"] = interval
-    shared = {key: common.pop(key) for key in ("interval", "timeout") if key in common}
-    providers = []
-    for name, value in lines.items():
-        try:
-            urls, platform = _parse_line(name, value or "")
-        except ValueError as exc:
-            mistakes.append("[providers] %s: %s" % (name, exc))
-            continue
-        options = {**shared, **_options(ini, name, PROVIDER_KEYS, mistakes)}
-        providers.append(Provider(name, urls, platform, **options))
-    if not lines:
-        mistakes.append("[providers]: no provider is named")
-    if mistakes:
-        raise ConfigError("\n".join(clean("%s: %s" % (path, m)) for m in mistakes))
+        raise ConfigError(clean(str(exc))) from exc
+    except ValueError as exc:
+        raise ConfigError(clean("%s: %s: %s" % (path, where, exc))) from exc
+    common = {**values["statuswatch"], **({"interval": interval} if interval else {})}
+    shared = {key: common.pop(key) for key in SETTINGS[:2] if key in common}
+    lines = values["providers"].items()
+    providers = [Provider(n, *line, **{**shared, **values[n]}) for n, line in lines]
     return Config(tuple(providers), **common)
 
 
-def providers_of(urls: Iterable[str], interval: Optional[float]) -> Config:
-    """Return a Config for addresses given on the command line, named by their host."""
-    providers: Dict[str, Provider] = {}
-    for url in urls:
-        try:
-            urls_, platform = _parse_line("", url)
-        except ValueError as exc:
-            raise ConfigError(clean("%s: %s" % (redact(url), exc))) from exc
-        parts = urllib.parse.urlsplit(redact(url))
-        name = parts.netloc if parts.netloc not in providers else redact(url)
-        every = INTERVAL if interval is None else interval
-        providers[name] = Provider(name, urls_, platform, interval=every)
-    return Config(tuple(providers.values()))
-
-
-def _parse_line(name: str, value: str) -> Tuple[Tuple[str, ...], str]:
-    """Return the URLs and the platform in one line of `[providers]`."""
-    words = value.split()
-    urls = tuple(word for word in words if "/" in word or ":" in word)
-    platforms = [word for word in words if word not in urls]
+def _parse_line(name: str, value: str) -> tuple[tuple[str, ...], str]:
+    """Return the URLs and the platform of a provider; ValueError for a mistake."""
+    urls = tuple(word for word in value.split() if "/" in word or ":" in word)
+    platforms = [word for word in value.split() if word not in urls]
+    pages = [url for url in urls if is_page(url)]
+    if name in ("providers", "statuswatch"):
+        raise ValueError("a section has that name, call it something else")
     if not urls:
         raise ValueError("no URL")
-    if name in ("providers", "statuswatch"):
-        raise ValueError("the name is taken by a section of that name")
-    for url in urls:
-        _check_url(url)
-    for word in platforms:
-        if word not in PLATFORMS:
-            hint = _nearest(word, PLATFORMS)
-            raise ValueError("unknown platform %r%s" % (word, hint))
-    if len(platforms) > 1 or (platforms and (len(urls) > 1 or not is_page(urls[0]))):
-        raise ValueError("one platform may follow one page, such as https://host")
-    if len(urls) > 1 and any(is_page(url) for url in urls):
-        raise ValueError("a page's sources are found by themselves: give one page")
-    if len(set(urls)) < len(urls):
-        raise ValueError("the same URL twice")
-    return urls, platforms[0] if platforms else ""
+    if not set(platforms) <= set(PLATFORMS):
+        known = ", ".join(PLATFORMS)
+        raise ValueError("unknown platform %r, known: %s" % (platforms[0], known))
+    if len(platforms) > len(pages) or len(urls) > (1 if pages else len(set(urls))):
+        raise ValueError("expected one page and its platform, or sources, each once")
+    return urls, "".join(platforms)
 
 
 def is_page(url: str) -> bool:
-    """Return whether *url* names a page, whose sources are found, and not a source."""
-    parts = urllib.parse.urlsplit(url)
-    return parts.path in ("", "/") and not parts.query
-
-
-def _check_url(url: str) -> None:
-    problem = "bad URL %r" % redact(url)
-    try:
+    """Return whether *url* is a page, whose sources are found; ValueError if no URL."""
+    with contextlib.suppress(ValueError):
         parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https"):
-            raise ValueError(
-                "%s: it starts with neither http:// nor https://" % problem
-            )
-        if not parts.hostname or parts.port == 0 or url != clean(url):
-            raise ValueError(problem)
-        parts.hostname.encode("idna")  # refuses empty and overlong labels
-    except UnicodeError as exc:
-        raise ValueError(problem) from exc
-    except ValueError as exc:
-        raise exc if problem in str(exc) else ValueError(problem) from exc
+        (parts.hostname or "").encode("idna")  # refuses empty and overlong labels
+        web = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        if web and url == clean(url):
+            return parts.path in ("", "/") and not parts.query
+    raise ValueError("bad URL %r, expected http:// or https://" % redact(url))
 
 
-def _options(
-    ini: configparser.ConfigParser,
-    section: str,
-    keys: Mapping[str, Callable[[str], Any]],
-    mistakes: List[str],
-) -> Dict[str, Any]:
-    """Return the values of one section; what is wrong is added to *mistakes*."""
-    options = {}
-    for key, value in ini[section].items() if ini.has_section(section) else ():
-        try:
-            if key not in keys:
-                raise ValueError("unknown key%s" % _nearest(key, keys))
-            options[key] = keys[key](value or "")
-        except ValueError as exc:
-            mistakes.append("[%s] %s: %s" % (section, key, exc))
-    return options
+def _parse_value(key: str, text: str) -> Any:
+    with contextlib.suppress(ValueError, KeyError):
+        if key in ("interval", "timeout", "workers", "max_size"):
+            number = float(text) if key in ("interval", "timeout") else int(text)
+            if 0 < number < 1e9:
+                return number
+        elif key == "maintenance":
+            return configparser.ConfigParser.BOOLEAN_STATES[text.lower()]
+        elif key == "min_impact":
+            return IMPACTS[IMPACTS.index(text)]
+        elif text:
+            names = tuple(name.strip().casefold() for name in text.split(","))
+            return names if key == "components" else text
+    raise ValueError("expected %s, got %r" % (EXPECTED.get(key, "a name"), text))
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), 1)
-    return " (did you mean %r?)" % near[0] if near else ""
-
-
-def seconds(text: str) -> float:
-    """Return a positive, finite number of seconds, or raise ValueError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e9:
-        raise ValueError("expected a number of seconds above 0, got %r" % text)
-    return value
-
-
-def count(text: str) -> int:
-    """Return a whole number above 0, or raise ValueError."""
-    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
-        raise ValueError("expected a whole number above 0, got %r" % text)
-    return int(text)
-
-
-def _names(text: str) -> Tuple[str, ...]:
-    names = tuple(name.strip().casefold() for name in text.split(",") if name.strip())
-    if not names:
-        raise ValueError("expected names of components, separated by commas")
-    return names
-
-
-def _yes_no(text: str) -> bool:
-    states = configparser.ConfigParser.BOOLEAN_STATES
-    if text.lower() not in states:
-        raise ValueError("expected yes or no, got %r" % text)
-    return states[text.lower()]
-
-
-def _impact(text: str) -> str:
-    if text not in IMPACTS:
-        raise ValueError("expected one of %s, got %r" % (", ".join(IMPACTS), text))
-    return text
-
-
-def _product(text: str) -> str:
-    if not clean(text):
-        raise ValueError("expected a name")
-    return clean(text)
-
-
-SETTING_KEYS: Dict[str, Callable[[str], Any]] = {
-    "interval": seconds,
-    "timeout": seconds,
-    "workers": count,
-    "max_size": count,
-}
-PROVIDER_KEYS: Dict[str, Callable[[str], Any]] = {
-    "product": _product,
-    "components": _names,
-    "maintenance": _yes_no,
-    "min_impact": _impact,
-    "interval": seconds,
-    "timeout": seconds,
+SETTINGS = ("interval", "timeout", "workers", "max_size")
+OPTIONS = Provider._fields[3:]
+EXPECTED = {
+    "interval": "a number of seconds above 0",
+    "timeout": "a number of seconds above 0",
+    "workers": "a whole number above 0",
+    "max_size": "a whole number of bytes above 0",
+    "maintenance": "yes or no",
+    "min_impact": "one of " + ", ".join(IMPACTS),
 }
 
 # --- Text: all remote text is hostile. Pure. ---
 
 # What could drive a terminal, reorder a line or break an encoder: C0, C1 and DEL but
-# for white space, lone surrogates, bidi controls, invisible and tag characters. The
-# joiners U+200C and U+200D stay: Persian and Hindi are spelled with them.
+# white space, lone surrogates, bidi controls, invisible and tag characters. The joiners
+# U+200C and U+200D stay: Persian and Hindi are spelled with them.
 _HOSTILE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e"
     "\u2060-\u206f\ufdd0-\ufdef\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
 _BLOCKS = frozenset(
-    "address article aside blockquote br dd div dl dt figure footer form h1 h2 h3 h4 h5"
-    " h6 header hr li main nav ol p pre section table tbody td tfoot th thead tr ul".split()
+    "address article aside blockquote br dd div dl dt figure footer form h1 h2 h3 h4 h5 "
+    "h6 header hr li main nav ol p pre section table tbody td tfoot th thead tr ul".split()
 )
-_SILENT = frozenset(("script", "style"))
-# Tags that carry meaning in the feeds of status pages become control characters, which
-# no remote text can contain once cleaned.
+# Tags that mean something in the feeds of status pages: they become control characters,
+# of which the text itself has none.
 _MARKS = {"small": "\x01\x02", "strong": "\x03\x04", "b": "\x03\x04", "li": "\x05\x06"}
 
 
@@ -528,169 +378,70 @@ def clean(text: str) -> str:
     return " ".join(_HOSTILE.sub("", text).split())
 
 
-def plain(markup: str) -> str:
-    """Return the text of HTML *markup* (or of plain text), cleaned."""
-    return clean(_marked(markup))
-
-
-def shorten(text: str) -> str:
-    """Return *text* cut to MAX_TEXT characters, the last an ellipsis."""
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1].rstrip() + "…"
-
-
 def words_of(text: str) -> str:
-    """Return what R4 compares: no case, white space, punctuation or Markdown links."""
+    """Return what R4 compares: no case, white space, punctuation, Markdown links."""
     text = re.sub(r"\[([^\]\[]*)\]\([^()\s]*\)", r"\1", text)
     return re.sub(r"[\W_]+", " ", text).strip().casefold()
 
 
 def redact(url: str) -> str:
     """Return *url* without user, password, query and fragment."""
-    try:
+    with contextlib.suppress(ValueError):
         parts = urllib.parse.urlsplit(url)
-    except ValueError:
-        return "?"
-    host = parts.netloc.rpartition("@")[2]
-    return clean(urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", "")))
+        host = parts.netloc.rpartition("@")[2]
+        return clean(parts._replace(netloc=host, query="", fragment="").geturl())
+    return "?"
 
 
 def digest(*texts: str, size: int = 6) -> str:
-    """Return *size* characters (6 bits each) that stand for *texts*."""
+    """Return *size* characters, of 6 bits each, that stand for *texts*."""
     joined = "\0".join(texts).encode("utf-8", "surrogatepass")
     return base64.urlsafe_b64encode(hashlib.sha256(joined).digest())[:size].decode()
 
 
-def _marked(markup: str) -> str:
-    """Return the text of *markup* with tags turned to _MARKS and white space."""
+def marked(markup: str) -> str:
+    """Return the text of HTML with its tags turned into _MARKS and white space."""
     if "<" not in markup and "&" not in markup:
         return _HOSTILE.sub("", markup)
-    markup = markup[:MAX_MARKUP]
-    end = markup.rfind(">") + 1  # no tag ends after it: an unclosed "<" is just text
-    parser = _MarkupParser()
-    parser.feed(markup[:end])
+    parser = _MarkupParser(convert_charrefs=True)
+    parser.feed(markup[:MAX_MARKUP])
     parser.close()
-    return "".join(parser.parts) + _HOSTILE.sub("", html.unescape(markup[end:]))
+    return "".join(parser.parts)
 
 
 class _MarkupParser(html.parser.HTMLParser):
-    """Collects text in `parts`."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: List[str] = []
-        self.silent = ""
+    def reset(self) -> None:
+        super().reset()
+        self.parts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag in _BLOCKS:
-            self.parts.append("\n")
-        if tag in _MARKS:
-            self.parts.append(_MARKS[tag][0])
-        elif tag in _SILENT:
-            self.silent = tag
+        self.parts += ["\n" * (tag in _BLOCKS), _MARKS.get(tag, "")[:1]]
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in _MARKS:
-            self.parts.append(_MARKS[tag][1])
-        if tag in _BLOCKS:
-            self.parts.append("\n")
-        if tag == self.silent:
-            self.silent = ""
-
-    def handle_startendtag(self, tag: str, attrs: object) -> None:
-        if tag in _BLOCKS:
-            self.parts.append("\n")
+        self.parts += [_MARKS.get(tag, "")[1:], "\n" * (tag in _BLOCKS)]
 
     def handle_data(self, data: str) -> None:
-        if not self.silent:
+        if self.cdata_elem is None:  # else within <script> or <style>
             self.parts.append(_HOSTILE.sub("", data))
 
 
 # --- Parsing: bytes -> Page. Pure: no clock, no network, no logging. ---
 
-_CODECS = re.compile(  # not punycode and such, which are slow on purpose
-    r"(?i)(utf|ucs|iso|8859|latin|windows|cp\d|koi8|big5|gb|euc|shift|sjis|us-?ascii|mac)"
+_CODECS = re.compile(  # of text; Python has others, some slow on purpose (punycode)
+    r"(?i)(utf|ucs|iso|8859|latin|windows|cp\d|koi8|big5|gb|euc|shift|sjis|ascii|us-)"
 )
-_XML_DECLARATION = re.compile(r"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
+_ENCODING = re.compile(r"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
+_CHARSET = re.compile(r"""(?i)charset\s*=\s*["']?([\w.:-]+)""")
+_FEED_SPACES = re.compile(
+    r"(?i)/atom|purl\.org/(atom|rss|net/rss)|netscape\.com|rdf-syntax|userland|/rss"
+)
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
 _INCIDENT_PATH = re.compile(r"/incidents/([^/?#\s]+)")
-_STATUSPAGE_UPDATE = re.compile(
-    "\x01([^\x01\x02]*)\x02\\s*\x03([^\x03\x04]*)\x04\\s*-?([^\x01]*)"
-)
-_STATUSPAGE_SCHEDULED = re.compile("\\s*\x03THIS IS A SCHEDULED EVENT")
-_INCIDENTIO_UPDATE = re.compile("\\s*\x03([^\x03\x04:]*):([^\x03\x04]*)\x04")
-_INCIDENTIO_COMPONENTS = re.compile(
-    "\x03[^\x03\x04]*\x04\\s*((?:\x05[^\x05\x06]*\x06\\s*)+)$"
-)
-_INDICATORS = {  # statuspage.io: the words of status.json, as those of a component
-    "none": "operational",
-    "minor": "degraded_performance",
-    "major": "partial_outage",
-    "critical": "major_outage",
-    "maintenance": "under_maintenance",
-}
-
-
-def parse(body: bytes, content_type: str = "") -> Page:
-    """Return the Page in *body*, recognised by its own shape.
-
-    Reads Statuspage v2 and incident.io JSON (summary, components, incidents,
-    unresolved, scheduled-maintenances, status), the RSS and Atom feeds of both, and any
-    other RSS or Atom feed as a list of incidents without a status. The encoding is that
-    of the byte order mark, else of the XML declaration, else of *content_type*
-    (a header's value), else UTF-8. Raises ParseError, and nothing else, for all else.
-    """
-    text = _decode(body, content_type)
-    document: Any = _read_xml(text) if text.startswith("<") else _read_json(text)
-    for recognise, read in FORMATS:
-        if recognise(document):
-            return read(document)
-    if isinstance(document, Element):
-        raise ParseError("neither RSS nor Atom: <%s>" % clean(document.tag)[:40])
-    raise ParseError("JSON, but not of a status page we know")
-
-
-def parse_time(
-    text: Optional[str], near: Optional[datetime.datetime] = None
-) -> Optional[datetime.datetime]:
-    """Return the time of day in *text*, or None where there is none.
-
-    Understands RFC 3339, RFC 822 with offsets or zone names, and Statuspage's
-    "Sep 3, 14:49 UTC", whose year is the one that puts it last before *near*, and whose
-    zone is that of *near* where it is unknown.
-    """
-    text = clean(text or "")
-    with contextlib.suppress(ValueError, OverflowError, TypeError):
-        iso = _ISO_TIME.match(text)
-        if iso:
-            zone = iso[3] or "Z"
-            zone = "+00:00" if zone in "Zz" else zone[:3] + ":" + zone[-2:]
-            at = "%sT%s%s" % (iso[1], iso[2] or "00:00:00", zone)
-            return datetime.datetime.fromisoformat(at).astimezone(UTC)
-        short = _SHORT_TIME.match(text)
-        if short and near:
-            month, day, clock, zone = short.groups()
-            offset = _ZONES.get(zone.upper(), zone) or near.strftime("%z")
-            latest = near + datetime.timedelta(days=1)
-            for year in (latest.year, latest.year - 1):
-                at = "%s %s %d %s %s" % (day, month, year, clock, offset)
-                found = email.utils.parsedate_to_datetime(at)
-                if found.tzinfo is None:
-                    found = found.replace(tzinfo=near.tzinfo)
-                if found <= latest:
-                    return found.astimezone(UTC)
-            return None
-        head, _, zone = text.rpartition(" ")
-        at = "%s %s" % (head, _ZONES.get(zone.upper(), zone))
-        found = email.utils.parsedate_to_datetime(at)
-        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-    return None
-
-
 _ISO_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?\s*([Zz]|[+-]\d\d:?\d\d)?)?$"
 )
-_SHORT_TIME = re.compile(r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), ?(\d\d:\d\d)(?: (\S*))?$")
-_ZONES = {  # names that email.utils does not know (it knows those of RFC 822)
+_SHORT_TIME = re.compile(r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), ?(\d\d:\d\d) ?(\S*)$")
+_ZONES = {  # names that email.utils does not know; it knows those of RFC 822
     "WET": "+0000", "WEST": "+0100", "BST": "+0100", "CET": "+0100", "CEST": "+0200",
     "EET": "+0200", "EEST": "+0300", "MSK": "+0300", "IST": "+0530", "SGT": "+0800",
     "HKT": "+0800", "JST": "+0900", "KST": "+0900", "AEST": "+1000", "AEDT": "+1100",
@@ -698,485 +449,397 @@ _ZONES = {  # names that email.utils does not know (it knows those of RFC 822)
 }  # fmt: skip
 
 
-def word(text: Optional[str]) -> str:
-    """Return a status in snake_case, whatever the vendor calls it; "" for none."""
-    return re.sub(r"[\s_-]+", "_", clean(text or "").lower())[:60]
+def parse(body: bytes, content_type: str = "") -> Page:
+    """Return the Page in *body*, recognised by its own shape.
+
+    Reads the JSON of Statuspage v2 and incident.io (summary, components, incidents,
+    unresolved, scheduled-maintenances, status), the RSS and Atom feeds of both, and any
+    other feed as a list of incidents without a status. The encoding is that of the byte
+    order mark, else of the XML declaration, else of *content_type* (the header's
+    value), else UTF-8. Raises ParseError, and nothing else, for everything else.
+    """
+    text = _decode(body, content_type)
+    document = _read_xml(text) if text.startswith("<") else _read_json(text)
+    for recognise, read in FORMATS:
+        if recognise(document):
+            return read(document)
+    raise ParseError("well-formed, but not of a status page we know")
+
+
+def parse_time(text: str, near: datetime | None = None) -> datetime | None:
+    """Return the time of day in *text*, in UTC; None where there is none.
+
+    Reads RFC 3339, RFC 822 with offsets or zone names and, if *near* is given,
+    Statuspage's "Sep 3, 14:49 PDT", in the last year that is not after *near*.
+    """
+    text = clean(text)
+    iso, short = _ISO_TIME.match(text), _SHORT_TIME.match(text)
+    with contextlib.suppress(ValueError, OverflowError, TypeError, IndexError):
+        if iso:
+            zone = (iso[3] or "Z").upper().replace("Z", "+00:00")
+            text = "%sT%s%s:%s" % (iso[1], iso[2] or "00:00:00", zone[:3], zone[-2:])
+            return datetime.fromisoformat(text).astimezone(UTC)
+        if short and near:
+            latest, (month, day, clock, zone) = near + timedelta(days=1), short.groups()
+            parts = "%s %s %%d %s:00 %s" % (day, month, clock, zone or "UTC")
+            dates = [parse_time(parts % (latest.year - back)) for back in (0, 1)]
+            return next((at for at in dates if at and at <= latest), None)
+        start, _, zone = text.rpartition(" ")
+        text = "%s %s" % (start, _ZONES.get(zone.upper(), zone))
+        at = email.utils.parsedate_to_datetime(text)
+        return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    return None
+
+
+def word(text: str) -> str:
+    """Return a vendor's word for a status in snake_case, "" for none."""
+    return re.sub(r"[\s_-]+", "_", clean(text).lower())[:60]
 
 
 def _decode(body: bytes, content_type: str) -> str:
-    encoding = ""
-    for mark, name in _BYTE_ORDER_MARKS:
-        if body.startswith(mark):
-            encoding, body = name, body[len(mark) :]
-            break
-    else:
-        declared = _XML_DECLARATION.match(body[:256].decode("latin-1"))
-        named = re.search(r"(?i)charset\s*=\s*[\"']?([\w.:-]+)", content_type)
-        encoding = (declared or named or [""] * 2)[1]
-        if body[:4:2] == b"\0\0" or body[1:4:2] == b"\0\0":
-            encoding = "utf-16-be" if body[:1] == b"\0" else "utf-16-le"
-    try:
-        encoding = codecs.lookup(encoding).name if _CODECS.match(encoding) else "utf-8"
+    found = _ENCODING.match(body[:256].decode("latin-1"))
+    found = found or _CHARSET.search(content_type)
+    encoding = found[1] if found and _CODECS.match(found[1]) else "utf-8"
+    if body.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        encoding = "utf-32"
+    elif body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif body.startswith(codecs.BOM_UTF8):
+        encoding = "utf-8-sig"
+    elif body[1:4:2] == b"\0\0" or body[:4:2] == b"\0\0":
+        encoding = "utf-16-be" if body[:1] == b"\0" else "utf-16-le"
+    with contextlib.suppress(LookupError, ValueError):
         return body.decode(encoding, "replace").strip()
-    except (LookupError, ValueError):
-        return body.decode("utf-8", "replace").strip()
-
-
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+    return body.decode("utf-8", "replace").strip()
 
 
 def _read_xml(text: str) -> Element:
-    """Return the root element. The body is parsed whole: expat slows down on pieces."""
+    """Return the root; the names of elements of feeds are bare and in lower case.
+
+    The text is parsed whole: expat needs quadratic time for pieces (CVE-2023-52425).
+    """
     if text.count("<") > MAX_NODES:
         raise ParseError("XML of over %d elements" % MAX_NODES)
-    if re.match(r"(?i)<(!doctype html|html)\b", text):
+    if re.match(r"(?i)<(!doctype )?html\b", text):
         raise ParseError("an HTML page, not a status document")
     try:
-        return defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
-    except (XMLError, defusedxml.DefusedXmlException, ValueError) as exc:
-        raise ParseError(clean("not well-formed XML: %s" % exc)[:200]) from exc
+        root: Element = defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
+    except (XMLError, ValueError) as exc:  # DefusedXmlException is a ValueError
+        raise ParseError("not well-formed XML: %s" % clean(str(exc))[:80]) from exc
+    for element in root.iter():
+        space, _, name = element.tag.rpartition("}")
+        if not space or _FEED_SPACES.search(space) or name in ("encoded", "date"):
+            element.tag = name.lower()
+    return root
 
 
 def _read_json(text: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key stands twice")
+        return dict(pairs)
+
     if text.count("{") + text.count("[") > MAX_NODES:
         raise ParseError("JSON of over %d values" % MAX_NODES)
-    if not text:
-        raise ParseError("an empty body")
-    try:
-        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+    try:  # int refuses NaN and Infinity, which are no JSON
+        return json.loads(text, parse_constant=int, object_pairs_hook=unique)
     except (ValueError, RecursionError) as exc:
-        raise ParseError(clean("neither JSON nor XML: %s" % exc)[:200]) from exc
+        why = clean(str(exc))[:80] if text else "an empty body"
+        raise ParseError("neither JSON nor XML: %s" % why) from exc
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError("%s is not JSON" % constant)
-
-
-def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key is given twice")
-    return members
-
-
-# Statuspage v2 and incident.io JSON (developer.statuspage.io, "Public status API").
+# Statuspage v2 and incident.io JSON (metastatuspage.com/api). incident.io leaves out
+# arrays that are empty, and gives no components to incidents.
 
 
 def is_statuspage(document: Any) -> bool:
-    """Return whether *document* has the envelope of Statuspage's public API."""
-    if not isinstance(document, dict) or not isinstance(document.get("page"), dict):
+    """Return whether *document* has the shape of Statuspage's public API."""
+    if not isinstance(document, dict):
         return False
-    lists = ("components", "incidents", "scheduled_maintenances", "status")
-    return bool(document["page"].get("id")) and any(key in document for key in lists)
+    page, status = document.get("page"), document.get("status")
+    rows = document.get("incidents") or [None]
+    if not isinstance(page, dict):  # no envelope: incidents are known by their updates
+        return isinstance(rows, list) and "incident_updates" in (rows[0] or ())
+    if isinstance(status, dict):
+        return "indicator" in status
+    lists = {"components", "incidents", "scheduled_maintenances"}
+    return bool(page.get("id") and document.keys() & lists)
 
 
-def parse_statuspage(document: Dict[str, Any]) -> Page:
-    """Return the Page. incident.io leaves out empty arrays: absent means empty."""
-    page, status = document["page"], document.get("status")
-    page_id = _text(page, "id")
-    url = _text(page, "url") if _text(page, "url").startswith("http") else ""
-    components = [
-        Component(
-            _id(row),
-            clean(_text(row, "name")),
-            word(_text(row, "status")),
-            parse_time(_text(row, "updated_at")),
-        )
-        for row in _rows(document, "components")
-        if row.get("group") is not True
-    ]
-    incidents = [_statuspage_incident(row, url) for row in _rows(document, "incidents")]
-    unresolved = all(incident.status not in DONE for incident in incidents)
-    incidents += [
-        dataclasses.replace(_statuspage_incident(row, url), maintenance=True)
-        for row in _rows(document, "scheduled_maintenances")
-    ]
-    if set(document) <= {"page", "status"}:  # status.json: one word about the page
-        if not isinstance(status, dict) or status.get("indicator") not in _INDICATORS:
-            raise ParseError("JSON with a page but neither components nor incidents")
-        name = clean(_text(page, "name"))
-        components = [Component(page_id, name, _INDICATORS[status["indicator"]], None)]
+def parse_statuspage(document: dict[str, Any]) -> Page:
+    """Return the Page; ParseError where a part has another shape than it should."""
+    page = document.get("page") or {}
+    key, url = _get(page, "id"), redact(_get(page, "url"))
+    components = []
+    for row in _get(document, "components", list):
+        name, status = clean(_get(row, "name")), word(_get(row, "status"))
+        if row.get("group") is not True:
+            at = parse_time(_get(row, "updated_at"))
+            components.append(Component(_id(row), name, status, at))
+    incidents = [_incident(row, url) for row in _get(document, "incidents", list)]
+    ongoing = all(each.status not in DONE for each in incidents) and len(incidents) < 50
+    planned = _get(document, "scheduled_maintenances", list)
+    incidents += [_incident(row, url)._replace(maintenance=True) for row in planned]
     return Page(
-        platform="incident.io" if _ULID.fullmatch(page_id) else "statuspage",
-        id=page_id,
-        url=redact(url),
-        at=parse_time(_text(page, "updated_at")),
+        "incident.io" if _ULID.fullmatch(key) else "statuspage",
+        id=key,
+        url=url if url.startswith("http") else "",
+        at=parse_time(_get(page, "updated_at")),
         components=tuple(components),
         incidents=tuple(incidents),
-        # summary.json lists all that is unresolved, and so does unresolved.json;
-        # incidents.json lists the latest 50, resolved or not.
-        complete=isinstance(status, dict)
-        or ("incidents" in document and unresolved and len(incidents) < 50),
+        # summary.json lists all that is unresolved, unresolved.json nothing else;
+        # incidents.json has the latest 50, resolved or not.
+        complete={"status", "components"} <= document.keys()
+        or ("incidents" in document and ongoing),
     )
 
 
-def _statuspage_incident(row: Dict[str, Any], page_url: str) -> Incident:
-    updates = [
-        Update(
-            _text(update, "id"),
-            word(_text(update, "status")),
-            plain(_text(update, "body")),
-            parse_time(_text(update, "display_at") or _text(update, "created_at")),
-        )
-        for update in reversed(_rows(row, "incident_updates"))
-    ]
-    names = None
-    if "components" in row:
-        names = tuple(clean(_text(part, "name")) for part in _rows(row, "components"))
-    key = _id(row)
-    url = _text(row, "shortlink") or "%s/incidents/%s" % (page_url.rstrip("/"), key)
-    status = word(_text(row, "status"))
+def _incident(row: dict[str, Any], page_url: str) -> Incident:
+    updates = []
+    for part in reversed(_get(row, "incident_updates", list)):
+        body, status = clean(marked(_get(part, "body"))), word(_get(part, "status"))
+        at = parse_time(_get(part, "display_at") or _get(part, "created_at"))
+        updates.append(Update(_get(part, "id"), status, body, at))
+    key, status = _id(row), word(_get(row, "status"))
+    url = _get(row, "shortlink") or "%s/incidents/%s" % (page_url.rstrip("/"), key)
+    names = tuple(clean(_get(part, "name")) for part in _get(row, "components", list))
     return Incident(
-        id=key,
-        title=clean(_text(row, "name")),
-        status=status,
-        updates=tuple(_oldest_first(updates)),
-        components=names,
-        impact=word(_text(row, "impact")) or None,
-        maintenance=status in MAINTENANCE,
-        url=redact(url) if url.startswith("http") else None,
+        key,
+        clean(_get(row, "name")),
+        status,
+        tuple(sorted(updates, key=_when)),
+        names if "components" in row else None,
+        word(_get(row, "impact")),
+        status in PLANNED,
+        redact(url) if url.startswith("http") else "",
     )
 
 
-def _oldest_first(updates: List[Update]) -> List[Update]:
-    """Return *updates* by time; those without one stay where they are."""
-    if any(update.at is None for update in updates):
-        return updates
-    return sorted(updates, key=lambda update: update.at)  # type: ignore[arg-type,return-value]
+def _when(update: Update) -> float:
+    return update.at.timestamp() if update.at else 0.0
 
 
-def _text(row: Mapping[str, Any], key: str) -> str:
-    """Return the text at *key*: "" if absent or null, ParseError if not a scalar."""
+def _get(row: Mapping[str, Any], key: str, kind: Any = str) -> Any:
+    """Return the text, or the list of objects, at *key*; ParseError for anything else."""
     value = row.get(key)
     if value is None:
-        return ""
-    if not isinstance(value, (str, int)):
-        raise ParseError("%r is not text" % clean(key))
-    return str(value)
-
-
-def _rows(row: Mapping[str, Any], key: str) -> List[Dict[str, Any]]:
-    """Return the objects at *key*: none if absent or null, ParseError if no array."""
-    rows = row.get(key)
-    if rows is None:
-        return []
-    if not isinstance(rows, list) or not all(isinstance(part, dict) for part in rows):
-        raise ParseError("%r is not an array of objects" % clean(key))
-    return rows
+        return kind()
+    if kind is str and isinstance(value, (str, int)):
+        return str(value)
+    if kind is list and isinstance(value, list) and {dict} >= set(map(type, value)):
+        return value
+    raise ParseError("JSON, but %s is not what it should be" % key)
 
 
 def _id(row: Mapping[str, Any]) -> str:
-    """Return the row's id; one of unusual length is cut and stays unique."""
-    key = clean(_text(row, "id"))
-    if not key:
-        raise ParseError("a row has no id")
+    """Return the row's id (else its name's digest), bounded and still unique."""
+    key = clean(_get(row, "id")) or digest(_get(row, "name"), size=12)
     return key if len(key) <= 100 else "%s~%s" % (key[:80], digest(key, size=10))
 
 
-# RSS and Atom (RFC 4287; rssboard.org/rss-specification).
+# RSS and Atom (rssboard.org/rss-specification, RFC 4287), as Statuspage writes them (all
+# updates of an incident in one entry), as incident.io does (the latest, and a list of
+# affected components), or as anybody does.
+
+_STATUSPAGE_UPDATE = re.compile(
+    "\x01([^\x01\x02]*)\x02\\s*\x03([^\x03\x04]*)\x04\\s*-?([^\x01]*)"
+)
+_STATUSPAGE_PLANNED = re.compile("\\s*\x03THIS IS A SCHEDULED EVENT")
+_INCIDENTIO_STATUS = re.compile("\\s*\x03([^\x03\x04:]*):([^\x03\x04]*)\x04")
+_INCIDENTIO_NAMES = re.compile("\x03[^\x03\x04]*\x04\\s*((\x05[^\x05\x06]*\x06\\s*)+)$")
 
 
 def is_feed(document: Any) -> bool:
     """Return whether *document* is the root of an RSS, RDF or Atom feed."""
-    return isinstance(document, Element) and _local(document) in ("rss", "rdf", "feed")
+    return isinstance(document, Element) and document.tag in ("rss", "rdf", "feed")
 
 
 def parse_feed(root: Element) -> Page:
-    """Return the Page. Entries that share an id are one incident with more updates."""
-    channel = next((e for e in root if _local(e) == "channel"), root)
-    parts = itertools.chain(channel, root if root is not channel else ())
-    entries = [element for element in parts if _local(element) in ("item", "entry")]
-    generator = _field(channel, "generator") == "incident.io"
-    incidents: Dict[str, Incident] = {}
-    platforms = set()
-    newest = parse_time(_field(channel, "updated", "lastBuildDate", "pubDate"))
-    for entry in entries:
-        platform, incident = _entry(entry, generator)
-        platforms.add(platform)
-        known = incidents.get(incident.id)
-        if known:
-            updates = _oldest_first([*incident.updates, *known.updates])
-            incident = dataclasses.replace(known, updates=tuple(updates))
-        incidents[incident.id] = incident
-        at = parse_time(_field(entry, "updated", "pubDate"))
-        newest = max(filter(None, (newest, at)), default=None)
+    """Return the Page. Entries of one id are one incident with more updates."""
+    channel = root.find("channel")
+    head = root if channel is None else channel
+    incidents: dict[str, Incident] = {}
+    platforms, times = set(), [_first(head, "updated", "lastbuilddate", "pubdate")]
+    for entry in (*head, *(() if head is root else root)):
+        if entry.tag in ("item", "entry"):
+            platform, incident = _entry(entry, _first(head, "generator"))
+            known = incidents.get(incident.id, incident)
+            if known is not incident:
+                updates = sorted((*incident.updates, *known.updates), key=_when)
+                known = known._replace(updates=tuple(updates))
+            incidents[incident.id] = known
+            platforms.add(platform)
+            times.append(_first(entry, "updated", "pubdate"))
     platform = platforms.pop() if len(platforms) == 1 else "feed"
-    link = _link(channel) or _field(channel, "id")
-    host = re.search(r"(?:://|tag:)([\w.-]+)", link)
+    link = _link(head)
+    host = re.search(r"(?:://|^tag:)([\w.-]+)", link or _first(head, "id"))
     return Page(
-        platform="incident.io" if generator else platform,
+        platform,
         id=host[1].lower() if host and platform != "feed" else "",
         url=redact(link) if link.startswith("http") else "",
-        at=newest,
+        at=max(filter(None, map(parse_time, times)), default=None),
         incidents=tuple(incidents.values()),
     )
 
 
-def _entry(entry: Element, generator: bool) -> Tuple[str, Incident]:
-    """Return the platform whose form an entry has, "feed" for any, and the incident."""
-    link, guid = _link(entry), _field(entry, "guid", "id")
-    at = parse_time(_field(entry, "updated", "pubDate", "date", "published", "issued"))
-    texts = [_markup(e) for e in entry if _local(e) in _BODIES]
-    title = _title(entry)
-    path = _INCIDENT_PATH.search(link or guid)
-    key = path[1] if path else guid or link or digest(title, str(at), size=12)
-    platform, components = "feed", None
+def _entry(entry: Element, generator: str) -> tuple[str, Incident]:
+    """Return the incident in *entry*, and whose form it has: "feed" for anybody's."""
+    link, key = _link(entry), _first(entry, "guid", "id")
+    at = parse_time(_first(entry, "updated", "pubdate", "date", "published"))
+    bodies = ("description", "summary", "content", "encoded")
+    texts = [_construct(part) for part in entry if part.tag in bodies]
+    title = clean(" ".join(map(_construct, entry.findall("title")[:1])))
+    platform, names, status = "feed", None, ""
     updates = [Update("", "", clean(max(texts, key=len, default="")), at)]
     for text in texts:
-        found = _statuspage_updates(text, at)
-        status = _INCIDENTIO_UPDATE.match(text)
-        if found:
-            platform, updates = "statuspage", found
-        elif status and (generator or word(status[1]) == "status"):
-            platform = "incident.io"
-            listed = _INCIDENTIO_COMPONENTS.search(text, status.end())
-            if listed:
-                components = tuple(
-                    clean(name).rpartition(" (")[0] or clean(name)
-                    for name in re.findall("\x05([^\x06]*)\x06", listed[1])
-                )
-            body = text[status.end() : listed.start() if listed else None]
-            updates = [Update("", word(status[2]), clean(body), at)]
-    planned = any(_STATUSPAGE_SCHEDULED.match(text) for text in texts)
+        parts, state = _STATUSPAGE_UPDATE.findall(text), _INCIDENTIO_STATUS.match(text)
+        if parts:
+            platform, updates = "statuspage", []
+            for date, label, body in reversed(parts):  # Update: as the one before (R3)
+                status = status if word(label) == "update" else word(label)
+                when = parse_time(date, at) or at
+                updates.append(Update("", status, clean(body), when))
+        elif state and (generator == "incident.io" or word(state[1]) == "status"):
+            platform, listed = "incident.io", _INCIDENTIO_NAMES.search(text)
+            if listed:  # each is "Name (Its status)"
+                items = map(clean, re.findall("\x05([^\x06]*)\x06", listed[1]))
+                names = tuple(item.rpartition(" (")[0] or item for item in items)
+            body = text[state.end() : listed.start() if listed else None]
+            updates = [Update("", word(state[2]), clean(body), at)]
+    planned = any(_STATUSPAGE_PLANNED.match(text) for text in texts)
+    path = _INCIDENT_PATH.search(link or key)
     return platform, Incident(
-        id=_id({"id": key}),
-        title=title,
-        status=updates[-1].status,
-        updates=tuple(updates),
-        components=components,
-        maintenance=planned or any(u.status in MAINTENANCE for u in updates),
-        url=redact(link) if link.startswith(("http://", "https://")) else None,
+        _id({"id": path[1] if path else key or link or digest(title, str(at))}),
+        title,
+        updates[-1].status,
+        tuple(updates),
+        names,
+        maintenance=planned or any(update.status in PLANNED for update in updates),
+        url=redact(link) if link.startswith(("http://", "https://")) else "",
     )
 
 
-def _statuspage_updates(text: str, near: Optional[datetime.datetime]) -> List[Update]:
-    """Return the updates in one entry's marked text, oldest first; none if not so.
-
-    `Update` says that the status did not change: it is that of the update before.
-    """
-    updates: List[Update] = []
-    status = ""
-    for date, label, body in reversed(_STATUSPAGE_UPDATE.findall(text)):
-        status = status if word(label) == "update" else word(label)
-        updates.append(Update("", status, clean(body), parse_time(date, near) or near))
-    return updates
+def _first(element: Element, *names: str) -> str:
+    """Return the text of the first of the named children that has one."""
+    texts = ((element.findtext(name) or "").strip() for name in names)
+    return next(filter(None, texts), "")
 
 
-_BODIES = ("description", "summary", "content", "encoded")
-
-
-def _local(element: Element) -> str:
-    """Return the tag without its namespace, in lower case."""
-    return str(element.tag).rpartition("}")[2].lower()
-
-
-def _field(element: Element, *names: str) -> str:
-    """Return the text of the first of *names* that is not empty, in any namespace.
-
-    An element of the parent's own namespace comes before foreign ones (media:title).
-    """
-    space = str(element.tag).rpartition("}")[0]
-    children = sorted(element, key=lambda e: not str(e.tag).startswith(space))
-    for name in names:
-        for child in children:
-            if _local(child) == name.lower() and (child.text or "").strip():
-                return (child.text or "").strip()
-    return ""
-
-
-def _title(entry: Element) -> str:
-    space = str(entry.tag).rpartition("}")[0]
-    for child in entry:
-        if _local(child) == "title" and str(child.tag).rpartition("}")[0] == space:
-            return clean(_markup(child))
-    return ""
-
-
-def _markup(element: Element) -> str:
-    """Return the marked text of a text construct: HTML, XHTML or plain."""
-    if len(element):
-        return " ".join(element.itertext())
-    if element.get("type") in ("text", "text/plain"):
-        return _HOSTILE.sub("", element.text or "")
-    return _marked(element.text or "")
+def _construct(element: Element) -> str:
+    """Return the marked text of a text construct: plain text, HTML or XHTML."""
+    text = "".join(element.itertext())
+    plain = len(element) or element.get("type") == "text"
+    return _HOSTILE.sub("", text) if plain else marked(text)
 
 
 def _link(element: Element) -> str:
-    """Return the address of the web page an entry or a feed is about."""
-    for child in element:
-        if _local(child) == "link":
-            if child.get("rel", "alternate") == "alternate" and child.get("href"):
-                return (child.get("href") or "").strip()
-            if (child.text or "").strip():
-                return (child.text or "").strip()
+    """Return the address of the web page that an entry, or a feed, is about."""
+    for link in element.findall("link"):
+        text = (link.get("href") or link.text or "").strip()
+        if link.get("rel", "alternate") == "alternate" and text:
+            return text
     return ""
 
 
-FORMATS: Tuple[Tuple[Callable[[Any], bool], Callable[[Any], Page]], ...] = (
+FORMATS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Page]], ...] = (
     (is_statuspage, parse_statuspage),
     (is_feed, parse_feed),
 )
-# Where the sources of a page are; of alternatives, the first that can be read.
-PLATFORMS: Dict[str, Tuple[Tuple[str, ...], ...]] = {
+PLATFORMS = {  # where the sources of a page are; of alternatives, the first that reads
     "incident.io": (("/feed.atom", "/feed.rss"), ("/api/v2/components.json",)),
     "statuspage": (("/history.atom", "/history.rss"), ("/api/v2/summary.json",)),
 }
-
 # --- Tracking: Pages -> Events, by the rules R1 to R15. Pure: no clock, no logging. ---
 
 
 @dataclasses.dataclass
-class SourceState:
-    """What is remembered of one source. Goes into the state file as it is.
+class Source:
+    """A polled URL and what is remembered of it, in the state file too: all but *url*.
 
-    Written by the worker that polls the provider, and between two polls by the
-    scheduler. Times are seconds since 1970.
+    Owned by the worker that polls the provider, between polls by the scheduler.
     """
 
+    url: str
     seeded: bool = False
     etag: str = ""
     modified: str = ""
-    digest: str = ""  # of the body last accepted
-    earlier: Tuple[str, ...] = ()  # of the bodies before it, latest last
+    digest: str = ""  # of the body last accepted,
+    earlier: Sequence[str] = ()  # and of those before it
     page_id: str = ""
-    newest: float = 0.0  # the newest document time accepted
-    complete: bool = False
-    stale: int = 0  # polls in a row that showed a stale body (R6)
-    foreign: int = 0  # polls in a row that showed another page (R14)
-    read_at: float = 0.0  # last good read
-    full_at: float = 0.0  # last good read that was not a 304
-    failed_at: float = 0.0  # start of the present run of failures, 0 if there is none
-    warned: bool = False  # has that been said?
-    wait_until: float = 0.0  # not to be asked before, for politeness
-    moved_to: str = ""  # where it was last permanently redirected to
-    moved: int = 0  # how often in a row
+    newest: float = 0.0  # the newest time of a document accepted
+    complete: bool = False  # of the page last accepted
+    stale: int = 0  # polls in a row that brought a stale document (R6)
+    foreign: int = 0  # polls in a row that brought another page's (R14)
+    read_at: float = 0.0  # last good read,
+    full_at: float = 0.0  # and last one that was not a 304
+    failures: int = 0  # in a row,
+    failed_at: float = 0.0  # since when,
+    warned: bool = False  # and has that been said?
+    wait_until: float = 0.0  # neither back-off nor politeness allow to ask before
+    moved_to: str = ""  # where it was permanently redirected to,
+    moved: int = 0  # and how often in a row
+    first: bool = True  # not read yet since the start (R15); not stored, and neither is
+    not_before: float = 0.0  # wait_until in monotonic seconds
+
+    def slot(self) -> str:
+        """Return its name in memory and state file, which have no secrets of URLs."""
+        return digest(self.url, size=5)
 
 
 class Read(NamedTuple):
-    """One good read of a source, as observe() takes it; page is None if unchanged."""
+    """A good read of a source; page is None where nothing has changed."""
 
-    slot: str  # names the source in the memory
-    url: str
-    page: Optional[Page]
-    seeded: bool
-    complete: bool
-    away: bool
+    source: Source
+    page: Page | None
+    seeded: bool = True  # has it been read before?
+    away: bool = False  # is what is new old news? (R15)
 
 
-class Observation(NamedTuple):
-    """What observe() returns. memory is the JSON text to give to it next time.
+def accept(source: Source, page: Page, body: str) -> str:
+    """Note in *source* that it showed *page*, a body with the digest *body*.
 
-    pending: an incident may be over, so that unchanged reads must be observed too (R7).
+    Returns why, if the page is to be set aside: it is another's (R14), or stale (R6).
     """
-
-    memory: str
-    events: Tuple[Event, ...]
-    pending: bool
-    incidents: int
-    components: int
-
-
-def accept(state: SourceState, page: Page, body_digest: str) -> Tuple[SourceState, str]:
-    """Return the source's new state and, if the page is to be set aside, why.
-
-    Decides R6 (stale copies) and R14 (another customer's page). What is set aside
-    changes nothing but the count of its polls in a row.
-    """
-    if page.id and state.page_id and page.id != state.page_id:  # R14
-        if state.foreign + 1 < PATIENCE:
-            state = dataclasses.replace(state, foreign=state.foreign + 1)
-            return state, "another page's document"
-        state = SourceState(failed_at=state.failed_at)
-    at = page.at.timestamp() if page.at else 0.0
-    newest = max(state.newest, at)
-    if body_digest in state.earlier and at < state.newest:  # R6
-        if state.stale + 1 < PATIENCE:
-            state = dataclasses.replace(state, foreign=0, stale=state.stale + 1)
-            return state, "a stale copy"
-        newest = at
-    earlier = state.earlier
-    if state.digest and state.digest != body_digest:
-        earlier = (*earlier, state.digest)[-EARLIER:]
-    state = dataclasses.replace(
-        state,
-        digest=body_digest,
-        earlier=earlier,
-        page_id=page.id or state.page_id,
-        newest=newest,
-        complete=page.complete,
-        stale=0,
-        foreign=0,
-    )
-    return state, ""
-
-
-def observe(
-    provider: Provider, memory: str, reads: Sequence[Read], now: datetime.datetime
-) -> Observation:
-    """Return the events that *reads*, all good reads of one poll, bring.
-
-    Events are in order: of a source by source, of an incident oldest first. The first
-    read of a source is silent (R1). Observing the same again is silent.
-    """
-    tracker = _Tracker(provider, memory, now)
-    pages = [(read, read.page) for read in reads if read.page is not None]
-    for read, page in pages:
-        if not read.seeded:
-            tracker.forget_source(read.slot)
-        tracker.describe(page)
-    # An update without words is silent if another source has the words: it comes last.
-    pages.sort(
-        key=lambda pair: not any(u.body for i in pair[1].incidents for u in i.updates)
-    )
-    for read, page in pages:
-        tracker.read = read
-        for incident in sorted(reversed(page.incidents), key=_began):
-            tracker.see_incident(incident)
-        tracker.see_components(page)
-    for read in reads:
-        tracker.read = read
-        tracker.see_absences()
-    return tracker.observation()
-
-
-def _mark(update: Update) -> str:
-    """Return the mark of an update: two characters of its status, five of its words."""
-    words = words_of(update.body)
-    return digest(update.status, size=2) + digest(update.status, words, size=5)
-
-
-def _began(incident: Incident) -> float:
-    """Return when an incident was first heard of, to tell the oldest first."""
-    times = [update.at.timestamp() for update in incident.updates if update.at]
-    return min(times, default=0.0)
+    if page.id and source.page_id and page.id != source.page_id:  # R14
+        source.foreign += 1
+        if source.foreign < PATIENCE:
+            return "another page's document"
+        source.seeded, source.digest, source.earlier, source.newest = False, "", (), 0.0
+    source.foreign, at = 0, page.at.timestamp() if page.at else 0.0
+    if body in source.earlier and at < source.newest:  # R6
+        source.stale += 1
+        if source.stale < PATIENCE:
+            return "a stale copy"
+        source.newest = at
+    if source.digest not in ("", body):
+        source.earlier = (*source.earlier, source.digest)[-EARLIER:]
+    source.stale, source.newest = 0, max(source.newest, at)
+    source.page_id, source.digest = page.id or source.page_id, body
+    source.complete = page.complete
+    return ""
 
 
 @dataclasses.dataclass
-class _View:
+class View:
     """What one source has shown of one incident.
 
-    shown maps the key of each update it shows (its id, else its mark and a number) to
-    its mark; gone has the marks it has shown and shows no more, each time they went.
-    absent counts the good reads in a row without the incident (R7); it is -1 where the
-    source lists only some incidents, so that its absence says nothing.
+    shown has a key for each update: its id's digest, with the mark as value; or the
+    mark itself (the second time with a "'" behind it), with no value, where it has no
+    id. gone has the marks that were shown and are no more, as often as they went.
+    absent counts the reads in a row without the incident (R7), and is -1 where a
+    source that does not list all incidents no longer lists it.
     """
 
+    shown: dict[str, str] = dataclasses.field(default_factory=dict)
     status: str = ""
-    names: str = ""  # digest of the affected components' names, "" if it has none
+    names: str = ""  # digest of the affected components' names
     absent: int = 0
-    shown: Dict[str, str] = dataclasses.field(default_factory=dict)
-    gone: List[str] = dataclasses.field(default_factory=list)
+    gone: list[str] = dataclasses.field(default_factory=list)
 
     def count(self, mark: str) -> int:
-        """Return how often the source has newly shown marks that start so."""
-        marks = itertools.chain(self.shown.values(), self.gone)
-        return sum(1 for each in marks if each.startswith(mark))
+        """Return how often the source newly showed a mark that starts so."""
+        marks = itertools.chain((v or k for k, v in self.shown.items()), self.gone)
+        return sum(each.startswith(mark) for each in marks)
 
     def pending(self) -> bool:
         """Return whether the incident may be over without a word (R7)."""
@@ -1184,283 +847,244 @@ class _View:
 
 
 @dataclasses.dataclass
-class _Story:
+class Story:
     """What is known of one incident from all sources together (R9)."""
 
+    views: dict[str, View] = dataclasses.field(default_factory=dict)
     status: str = ""
     title: str = ""
-    url: Optional[str] = None
-    names: Tuple[str, ...] = ()
-    impact: Optional[str] = None
+    url: str = ""
+    components: Sequence[str] = ()
+    impact: str = ""
     maintenance: bool = False
-    views: Dict[str, "_View"] = dataclasses.field(default_factory=dict)
-
-    def told(self, mark: str) -> int:
-        """Return how often *mark* was told: as often as any source has shown it."""
-        return max((view.count(mark) for view in self.views.values()), default=0)
-
-    def heard(self) -> bool:
-        """Return whether any update was ever shown."""
-        return any(view.shown or view.gone for view in self.views.values())
-
-    def needed(self) -> bool:
-        """Return whether a source lists it, or its end is still to come."""
-        return any(view.absent == 0 or view.pending() for view in self.views.values())
 
 
-_Components = Dict[str, Tuple[str, float, str]]  # id -> status, its time, source
+class Tracker:
+    """One observation: made from the memory (JSON), and made into it again."""
 
-
-class _Tracker:
-    """One observation in progress: made from the memory, and made into it again."""
-
-    def __init__(self, provider: Provider, memory: str, now: datetime.datetime) -> None:
+    def __init__(self, provider: Provider, memory: str, now: datetime) -> None:
         self.provider, self.now = provider, now
-        self.read = Read("", "", None, True, False, False)
-        self.events: List[Event] = []
-        self.stories, self.components = _decode_memory(memory)
+        self.events: list[Event] = []
+        self.stories: dict[str, Story] = {}
+        self.components: dict[str, Sequence[Any]] = {}  # id -> status, its time, slot
+        stories, self.components = json.loads(memory or "[{},{}]")
+        for key, (views, *rest) in stories.items():
+            views = {slot: View(*values) for slot, values in views.items()}
+            self.stories[key] = Story(views, *rest)
 
-    def forget_source(self, slot: str) -> None:
-        """Forget what a source shows, not what was told: it seeds (R1, R14)."""
-        for story in self.stories.values():
-            view = story.views.get(slot)
-            if view:
-                gone = view.gone + list(view.shown.values())
-                story.views[slot] = _View(gone=gone)
-        for key, (_, _, owner) in list(self.components.items()):
-            if owner == slot:
-                del self.components[key]
+    def observe(self, reads: Sequence[Read]) -> None:
+        """Add the events of a poll; *reads* are all its good reads.
 
-    def describe(self, page: Page) -> None:
-        """Merge what is said about incidents, before anything is told (R9)."""
-        for incident in page.incidents:
-            story = self.stories.pop(incident.id, None) or _Story()
-            self.stories[incident.id] = story  # the latest last
-            story.title = incident.title or story.title
-            story.url = incident.url or story.url
-            story.names = incident.components or story.names
-            story.impact = incident.impact or story.impact
-            story.maintenance = story.maintenance or incident.maintenance
+        The first read of a source is silent (R1), and so is the same read again.
+        Events come source by source, and those of an incident oldest first.
+        """
+        for read in reads:
+            if not read.seeded:
+                self._forget(read.source.slot())
+            for incident in read.page.incidents if read.page else ():  # merge them (R9)
+                story = self.stories.pop(incident.id, None) or Story()
+                self.stories[incident.id] = story  # the latest last
+                for name in ("title", "url", "components", "impact", "maintenance"):
+                    vars(story)[name] = getattr(incident, name) or vars(story)[name]
+        # Updates without words may be told by another source in full: those come last.
+        for read in sorted(reads, key=lambda read: not _has_words(read.page)):
+            for incident in reversed(read.page.incidents if read.page else ()):
+                self._see_incident(read, incident)
+            if read.page:
+                self._see_components(read, read.page)
+        for read in reads:
+            self._see_absences(read)
 
-    def see_incident(self, incident: Incident) -> None:
-        """Tell the updates of one incident that were not told (R2, R3, R4, R9)."""
+    def _forget(self, slot: str) -> None:
+        """Forget what a source shows, but not what was told: it seeds (R1, R14)."""
+        for view in [s.views[slot] for s in self.stories.values() if slot in s.views]:
+            view.gone += [mark or key[:7] for key, mark in view.shown.items()]
+            view.shown, view.status, view.names, view.absent = {}, "", "", 0
+        for key in [key for key, part in self.components.items() if part[2] == slot]:
+            del self.components[key]
+
+    def _see_incident(self, read: Read, incident: Incident) -> None:
+        """Tell the updates of an incident that are not told yet (R2, R3, R4, R9)."""
         story = self.stories[incident.id]
-        view = story.views.setdefault(self.read.slot, _View())
+        view = story.views.setdefault(read.source.slot(), View())
+        known = any(each.shown or each.gone for each in story.views.values())
         fresh, shown = False, set()
-        numbers: Dict[str, int] = collections.Counter()
         updates = incident.updates
-        if not updates and (incident.status != story.status or not story.heard()):
+        if not updates and (incident.status != story.status or not known):
             updates = (Update("", incident.status, "", None),)
         for update in updates:
-            mark = _mark(update)
-            numbers[mark] += 1
-            key = digest(update.id) if update.id else "%s#%d" % (mark, numbers[mark])
+            words = words_of(update.body)
+            mark = digest(update.status, size=2) + digest(update.status, words, size=5)
+            key, value = (digest(update.id), mark) if update.id else (mark, "")
+            while key in shown:
+                key += "'"
             shown.add(key)
-            if view.shown.get(key) != mark:
-                fresh = True
-                self._show(incident.id, story, view, (key, mark), update)
-        for key in [key for key in view.shown if "#" in key and key not in shown]:
-            view.gone.append(view.shown.pop(key))  # has no id: new if it returns (R3)
-        names = ""
+            before = view.shown.get(key)
+            if before != value:
+                # Without words it may be what another source has in full.
+                counted = mark if words else mark[:2]
+                told = max(each.count(counted) for each in story.views.values())
+                view.gone += [before] if before else []
+                view.shown[key], fresh = value, True
+                if view.count(counted) > told:  # R9
+                    kind = INCIDENT_UPDATE if known else NEW_INCIDENT
+                    self._tell(read, kind, incident.id, update, edited=bool(before))
+                known = True
+        for key in [k for k, mark in view.shown.items() if not mark and k not in shown]:
+            del view.shown[key]  # it has no id, so that it is new if it returns (R3)
+            view.gone.append(key[:7])
         if incident.components is not None:
-            names = digest("names", *sorted(set(incident.components)))
-        if names and view.names and names != view.names and not fresh:  # R4
-            latest = incident.updates[-1] if incident.updates else None
-            body, at = (latest.body, None) if latest else ("", None)
-            update = Update("", incident.status, body, at)
-            self._tell(
-                incident.id, story, EventType.INCIDENT_UPDATE, update, edited=True
-            )
-        view.names = names or view.names
-        view.status, view.absent = incident.status, 0
-        view.gone = view.gone[-MEMORY:]
+            names = digest(*sorted(set(incident.components)))
+            if view.names not in ("", names) and not fresh:  # R4
+                body = incident.updates[-1].body if incident.updates else ""
+                update = Update("", incident.status, body, None)
+                self._tell(read, INCIDENT_UPDATE, incident.id, update, edited=True)
+            view.names = names
+        view.status, view.absent, view.gone = incident.status, 0, view.gone[-MEMORY:]
 
-    def _show(
-        self,
-        incident_id: str,
-        story: _Story,
-        view: _View,
-        shown: Tuple[str, str],
-        update: Update,
-    ) -> None:
-        """Count a (key, mark) newly shown by a source; tell it unless told (R9)."""
-        key, mark = shown
-        # Without words it may be what another source has in full: the status decides.
-        counted = mark if words_of(update.body) else mark[:2]
-        new, told, edited = not story.heard(), story.told(counted), key in view.shown
-        if edited:
-            view.gone.append(view.shown[key])
-        view.shown[key] = mark
-        if view.count(counted) > told:
-            kind = EventType.NEW_INCIDENT if new else EventType.INCIDENT_UPDATE
-            self._tell(incident_id, story, kind, update, edited=edited)
+    def _see_components(self, read: Read, page: Page) -> None:
+        """Tell which components changed (R5).
 
-    def _tell(
-        self,
-        key: str,
-        story: _Story,
-        kind: EventType,
-        update: Update,
-        edited: bool = False,
-        inferred: bool = False,
-    ) -> None:
-        previous = story.status or None
-        if not edited:
-            story.status = update.status or story.status
-        self._add(
-            kind,
-            components=story.names,
-            title=story.title,
-            status=update.status or None,
-            previous_status=previous,
-            message=update.body,
-            impact=story.impact,
-            maintenance=story.maintenance,
-            incident_id=key,
-            update_id=update.id or None,
-            url=story.url,
-            occurred_at=update.at,
-            edited=edited,
-            inferred=inferred,
-        )
-
-    def see_components(self, page: Page) -> None:
-        """Tell the components whose status changed (R5).
-
-        A component belongs to the source that showed its status last. Another source
-        of the provider, which may lag, takes it over with a newer time, or with one
-        that is not older where its owner no longer lists it.
+        A component belongs to the source that showed its status last. Another, which may
+        lag behind, takes it over with a newer time, or once its owner lists it no more.
         """
-        slot = self.read.slot
-        listed = {component.id for component in page.components}
-        for key, (status, at, owner) in list(self.components.items()):
+        slot, listed = read.source.slot(), {
+            component.id for component in page.components
+        }
+        for key, (status, at, owner) in self.components.items():
             if owner == slot and key not in listed:
                 self.components[key] = (status, at, "")
         for component in page.components:
-            at = component.at.timestamp() if component.at else 0.0
-            before, changed, owner = self.components.pop(component.id, ("", 0.0, slot))
-            late = owner != slot and (at < changed or (owner != "" and at == changed))
-            if late or not component.status:
-                self.components[component.id] = (before, changed, owner)
-                continue
-            self.components[component.id] = (component.status, at, slot)
-            if before and before != component.status:
-                self._add(
-                    EventType.COMPONENT_STATUS_CHANGE,
-                    components=(component.name,),
-                    status=component.status,
-                    previous_status=before,
-                    component_id=component.id,
-                    url=page.url or None,
-                    # A time that did not change with the status is not the change's.
-                    occurred_at=component.at if at > changed else None,
-                )
+            status, at, owner = self.components.pop(component.id, ("", 0.0, ""))
+            since = component.at.timestamp() if component.at else 0.0
+            self.components[component.id] = (status, at, owner)
+            if component.status and (owner in ("", slot) or since > at):
+                self.components[component.id] = (component.status, since, slot)
+                if status not in ("", component.status):
+                    # A time that did not change with the status is not that of the change.
+                    when = component.at if since > at else None
+                    update = Update("", component.status, status, when)
+                    self._tell(
+                        read,
+                        COMPONENT_STATUS_CHANGE,
+                        component.id,
+                        update,
+                        component.name,
+                    )
 
-    def see_absences(self) -> None:
-        """Tell the incidents that a complete source stopped listing (R7)."""
-        slot, page = self.read.slot, self.read.page
-        listed = {incident.id for incident in page.incidents} if page else set()
+    def _see_absences(self, read: Read) -> None:
+        """Tell which incidents a source that lists all unresolved ones dropped (R7)."""
+        slot, page = read.source.slot(), read.page
+        listed = {incident.id for incident in page.incidents} if page else ()
         for key, story in self.stories.items():
             view = story.views.get(slot)
-            if view is None or key in listed or (page is None and not view.pending()):
+            if view is None or key in listed or not (page or view.pending()):
                 continue
-            view.absent = view.absent + 1 if self.read.complete else -1
+            view.absent = view.absent + 1 if read.source.complete else -1
+            others = [each for name, each in story.views.items() if name != slot]
+            unresolved = any(each.status in OPEN and not each.absent for each in others)
             if not view.status or not view.pending():
                 continue
-            others = [v for name, v in story.views.items() if name != slot]
-            unresolved = any(v.status in OPEN and not v.absent for v in others)
-            if any(v.status in DONE for v in others):
+            if any(each.status in DONE for each in others):
                 view.status = "resolved"
             elif view.absent >= (ABSENT_ELSEWHERE if unresolved else ABSENT):
                 view.status = "completed" if story.maintenance else "resolved"
                 update = Update("", view.status, "no longer listed by the vendor", None)
-                self._tell(key, story, EventType.INCIDENT_UPDATE, update, inferred=True)
+                self._tell(read, INCIDENT_UPDATE, key, update, inferred=True)
 
-    def _add(self, kind: EventType, **fields: Any) -> None:
-        """Add an event, unless the source is being seeded (R1)."""
-        if not self.read.seeded:
-            return
+    def _tell(
+        self,
+        read: Read,
+        kind: str,
+        key: str,
+        update: Update,
+        name: str = "",
+        **more: Any,
+    ) -> None:
+        """Add an event, unless the source is being seeded (R1) or nobody wants it."""
         event = Event(
-            type=kind,
-            provider=self.provider.name,
-            product=self.provider.product or self.provider.name,
+            kind,
+            self.provider.name,
+            self.provider.product or self.provider.name,
+            status=update.status or None,
+            occurred_at=update.at,
             detected_at=self.now,
-            while_away=self.read.away,  # R15
-            source=redact(self.read.url),
-            **fields,
+            while_away=read.away,  # R15
+            source=redact(read.source.url),
+            **more,
         )
-        if is_wanted(self.provider, event):
+        if name:
+            url = read.page and read.page.url or None
+            event = event._replace(components=(name,), component_id=key, url=url)
+            event = event._replace(previous_status=update.body)
+        else:
+            story = self.stories[key]
+            event = event._replace(
+                components=tuple(story.components),
+                title=story.title,
+                previous_status=story.status or None,
+                message=update.body,
+                impact=story.impact or None,
+                maintenance=story.maintenance,
+                incident_id=key,
+                update_id=update.id or None,
+                url=story.url or None,
+            )
+            story.status = (
+                story.status if event.edited else update.status or story.status
+            )
+        if read.seeded and is_wanted(self.provider, event):
             self.events.append(event)
 
-    def observation(self) -> Observation:
-        """Return the result; forget the oldest of what is no longer listed (R8)."""
-        unlisted = [key for key, story in self.stories.items() if not story.needed()]
-        for key in unlisted[: max(0, len(self.stories) - MEMORY)]:
-            del self.stories[key]
+    def pending(self) -> bool:
+        """Return whether an incident may be over, so that unchanged reads count (R7)."""
+        return any(v.pending() for s in self.stories.values() for v in s.views.values())
+
+    def memory(self) -> str:
+        """Return all as JSON, without the oldest of what is no longer listed (R8)."""
+        stories: dict[str, list[Any]] = {}
+        for number, (key, story) in enumerate(reversed(self.stories.items())):
+            if number < MEMORY or any(
+                v.pending() or not v.absent for v in story.views.values()
+            ):
+                if number >= DETAILED and (story.status in DONE or not story.status):
+                    story = Story(story.views, story.status)
+                views = {slot: _packed(view) for slot, view in story.views.items()}
+                stories[key] = [views, *_packed(story)[1:]]
         unlisted = [key for key, part in self.components.items() if not part[2]]
-        listed = len(self.components) - len(unlisted)
-        for key in unlisted[: max(0, len(unlisted) - MEMORY)]:
+        for key in unlisted[:-MEMORY]:
             del self.components[key]
-        views = [
-            view for story in self.stories.values() for view in story.views.values()
-        ]
-        return Observation(
-            _encode_memory(self.stories, self.components),
-            tuple(self.events),
-            any(view.pending() for view in views),
-            len(self.stories),
-            listed,
-        )
+        stories = dict(reversed(stories.items()))
+        return json.dumps([stories, self.components], separators=(",", ":"))
 
 
-def _encode_memory(stories: Dict[str, _Story], components: _Components) -> str:
-    """Return the memory as compact JSON: digests, and texts only while needed."""
-    incidents: Dict[str, Any] = {}
-    latest = set(list(stories)[-DETAILED:])
-    for key, story in stories.items():
-        views = {}
-        for slot, view in story.views.items():
-            pairs = view.shown.items()
-            shown = " ".join(m if "#" in k else "%s=%s" % (k, m) for k, m in pairs)
-            views[slot] = [view.status, view.names, view.absent, shown]
-            views[slot] += [" ".join(view.gone)] if view.gone else []
-        incidents[key] = [story.status, views]
-        if key in latest or (story.status and story.status not in DONE):
-            details = (story.title, story.url, story.names, story.impact)
-            incidents[key] += [*details, story.maintenance]
-    memory = {"incidents": incidents, "components": components}
-    return json.dumps(memory, separators=(",", ":"))
+def _packed(record: Any) -> list[Any]:
+    """Return the values of a dataclass, without the empty ones at the end."""
+    values = list(vars(record).values())
+    while not values[-1] and len(values) > 1:
+        values.pop()
+    return values
 
 
-def _decode_memory(memory: str) -> Tuple[Dict[str, _Story], _Components]:
-    """Return what _encode_memory() was given; nothing for an empty text."""
-    stored = json.loads(memory or '{"incidents":{},"components":{}}')
-    stories = {}
-    for key, (status, views, *details) in stored["incidents"].items():
-        story = stories[key] = _Story(status, *details)
-        story.names = tuple(story.names)
-        for slot, (view_status, names, absent, shown, *gone) in views.items():
-            view = story.views[slot] = _View(view_status, names, absent)
-            view.gone = gone[0].split() if gone else []
-            numbers: Dict[str, int] = collections.Counter()
-            for item in shown.split():
-                update, _, mark = item.rpartition("=")
-                numbers[mark] += 1
-                view.shown[update or "%s#%d" % (mark, numbers[mark])] = mark
-    return stories, {key: tuple(value) for key, value in stored["components"].items()}
+def _has_words(page: Page | None) -> bool:
+    return (
+        any(update.body for each in page.incidents for update in each.updates)
+        if page
+        else False
+    )
 
 
 def is_wanted(provider: Provider, event: Event) -> bool:
-    """Return whether the provider's filters let *event* through."""
-    if event.maintenance and not provider.maintenance:  # R13
+    """Return whether the provider's filters let *event* through (R13)."""
+    if event.maintenance and not provider.maintenance:
         return False
-    if event.impact in IMPACTS:
-        if IMPACTS.index(event.impact) < IMPACTS.index(provider.min_impact):
-            return False
-    names = {name.casefold() for name in event.components}
-    names.add((event.component_id or "").casefold())
-    return not (provider.components and event.components) or any(
-        name in names for name in provider.components
+    if event.impact in IMPACTS[: IMPACTS.index(provider.min_impact)]:
+        return False
+    names = {name.casefold() for name in (*event.components, event.component_id or "")}
+    return not (
+        provider.components
+        and event.components
+        and names.isdisjoint(provider.components)
     )
 
 
@@ -1469,216 +1093,154 @@ def is_wanted(provider: Provider, event: Event) -> bool:
 
 def format_text(event: Event) -> str:
     """Return the two lines, and the blank one, that a person reads."""
-    at = event.occurred_at or event.detected_at
-    stamp = at.strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+    def short(text: str) -> str:
+        text = clean(text)
+        return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1].rstrip() + "…"
+
     affected = ", ".join(event.components) or event.title or ""
-    product = " - ".join(filter(None, (event.product, shorten(clean(affected)))))
-    status = sentence(event.status) + (" (while away)" if event.while_away else "")
-    if event.type is not EventType.COMPONENT_STATUS_CHANGE:
-        untold = (event.title or "") if event.components else ""
-        message = shorten(clean(event.message or untold))
-        status += " — " + message if message else ""
-    return "[%s] Product: %s\nStatus: %s\n\n" % (stamp, product, status)
+    product = " - ".join(filter(None, (event.product, short(affected))))
+    status = (event.status or "unknown").replace("_", " ").capitalize()
+    status += " (while away)" if event.while_away else ""
+    message = event.message or (event.title if event.components else "")
+    status += " — " + short(message) if message else ""
+    at = str(event.occurred_at or event.detected_at)[:19]
+    return "[%s] Product: %s\nStatus: %s\n\n" % (at, clean(product), clean(status))
 
 
 def format_json(event: Event) -> str:
-    """Return one line of JSON, in ASCII so that it survives any encoding."""
-    members = dict(vars(event), type=event.type.value)
+    """Return a line of JSON, in ASCII, which any encoding has."""
+    members = event._asdict()
     for key in ("occurred_at", "detected_at"):
-        at = members[key]
-        members[key] = at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
+        members[key] = members[key] and members[key].strftime("%Y-%m-%dT%H:%M:%SZ")
     return json.dumps(members) + "\n"
-
-
-def sentence(status: Optional[str]) -> str:
-    """Return a status in plain words, such as "Degraded performance"."""
-    return ((status or "unknown").replace("_", " ")).capitalize()
-
-
-def ago(duration: float) -> str:
-    """Return a duration in seconds in words, such as "2 h 5 min"."""
-    minutes, rest = divmod(int(duration), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = ((hours // 24, "d"), (hours % 24, "h"), (minutes, "min"), (rest, "s"))
-    return " ".join(["%d %s" % part for part in parts if part[0]][:2]) or "0 s"
 
 
 # --- Fetching: URL -> Response. The network, and only here. Called by workers. ---
 
+NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+_current = threading.local()  # .attempt is the Attempt that this worker makes
+
 
 class Response(NamedTuple):
-    """A usable answer; body is None for 304. fresh_for is max-age, in seconds."""
+    """A usable answer: body is None for 304, moved_to where permanent redirects led."""
 
-    body: Optional[bytes]
+    body: bytes | None
     content_type: str
     etag: str
     modified: str
-    fresh_for: float
-    moved_to: str  # where a permanent redirect led, else ""
+    fresh_for: float  # seconds, from max-age
+    moved_to: str
 
 
 class Attempt:
-    """One fetch under its deadline. The scheduler's thread may cut it at any time.
+    """A fetch under a deadline, at which the scheduler's thread cuts it.
 
-    It holds a duplicate of the socket in use: shutting that ends any read, TLS
-    handshake or connect of the worker's, whatever has wrapped the socket meanwhile.
+    It has a duplicate of the socket in use. Shutting that ends any connect, handshake or
+    read, whatever has been wrapped around the socket meanwhile.
     """
 
     def __init__(self, due: float, proxied: bool) -> None:
-        self.due, self.proxied = due, proxied
-        self.private = True  # may it go to private addresses? A configured page may
-        self.peer = ""  # address of the server last spoken to
-        self.over = False
-        self._socket: Optional[socket.socket] = None
-        self._lock = threading.Lock()  # held while replacing or shutting _socket
+        self.due, self.proxied, self.over = due, proxied, False
+        self.private = True  # may it go to a private address? The configured page may.
+        self.peer = ""
+        self._line: socket.socket | None = None
+        self._lock = threading.Lock()  # held while _line is replaced or shut
 
-    def attach(self, line: socket.socket) -> None:
-        """Make *line* the socket that cut() shuts."""
+    def attach(self, line: socket.socket | None, peer: str = "") -> None:
+        """Make *line*, which leads to *peer*, what cut() cuts; None for nothing."""
+        if line and not (self.private or self.proxied or _is_public(peer)):
+            raise FetchError("redirect from a public page to a private address")
         with self._lock:
-            self._drop()
-            self._socket = socket.socket(fileno=os.dup(line.fileno()))
+            if self._line:
+                self._line.close()
+            self._line = line and socket.socket(fileno=os.dup(line.fileno()))
+        self.peer = peer
         if self.over:
             self.cut()
 
     def cut(self) -> None:
-        """End the attempt now."""
+        """End the fetch now."""
         self.over = True
         with self._lock, contextlib.suppress(OSError):
-            if self._socket:
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Give back the duplicate. The connection itself may live on."""
-        with self._lock:
-            self._drop()
-
-    def _drop(self) -> None:
-        if self._socket:
-            self._socket.close()
-        self._socket = None
+            if self._line:
+                self._line.shutdown(socket.SHUT_RDWR)
 
     def left(self) -> float:
-        """Return the seconds left, or raise FetchError if there are none."""
-        left = self.due - time.monotonic()
-        if self.over or left <= 0:
+        """Return the seconds that are left, or raise FetchError."""
+        if self.over or self.due <= time.monotonic():
             raise FetchError("took too long")
-        return left
-
-    def check_address(self, address: str) -> None:
-        """Refuse a private address to which a public page redirects us."""
-        if not self.private and not self.proxied and not _is_public(address):
-            raise FetchError("redirect from a public page to a private address")
-
-    def leave(self) -> None:
-        """Note what a redirect may lead to: once public, never private again."""
-        self.private = self.private and not _is_public(self.peer)
-
-
-_current = threading.local()  # .attempt: the Attempt this worker is making
+        return self.due - time.monotonic()
 
 
 class _Connection(urllib3.connection.HTTPConnection):
-    """A connection whose socket the present Attempt can cut."""
-
     def _new_conn(self) -> socket.socket:
-        """Connect. All addresses of the host share what is left of the deadline."""
+        """Connect: all addresses of the host share what is left of the deadline."""
         attempt: Attempt = _current.attempt
-        error: OSError = OSError("no address")
         host = getattr(self, "_dns_host", self.host)
         found = socket.getaddrinfo(host, self.port, 0, socket.SOCK_STREAM)
         for number, (family, kind, protocol, _, address) in enumerate(found):
-            attempt.check_address(str(address[0]))
             line = socket.socket(family, kind, protocol)
             try:
-                for option in self.socket_options or ():
-                    line.setsockopt(*option)
                 line.settimeout(attempt.left() / (len(found) - number))
-                attempt.attach(line)
+                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                attempt.attach(line, str(address[0]))
                 line.connect(address)
-                attempt.peer = str(address[0])
                 return line
-            except OSError as exc:
+            except (OSError, FetchError) as exc:
                 line.close()
                 error = exc
-            except FetchError:
-                line.close()
-                raise
         raise error
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send a request, possibly over a connection made for an earlier attempt."""
-        if self.sock:
-            self._reuse(self.sock)
+        if self.sock:  # kept alive since an earlier attempt
+            _current.attempt.attach(self.sock, str(self.sock.getpeername()[0]))
         super().request(*args, **kwargs)
-
-    def _reuse(self, line: socket.socket) -> None:
-        attempt: Attempt = _current.attempt
-        attempt.peer = str(line.getpeername()[0])
-        attempt.check_address(attempt.peer)
-        attempt.attach(line)
 
 
 class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
-    """The same over TLS."""
+    pass
 
 
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection  # type: ignore[assignment]
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection  # type: ignore[assignment]
+_POOLS = {
+    "http": type("Pool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": _Connection}),
+    "https": type(
+        "Pool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": _SecureConnection}
+    ),
+}
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Transport with one TLS context for all hosts; requests makes one for each."""
-
-    def __init__(self, hosts: int, connections: int) -> None:
-        self.context = ssl.create_default_context()
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or requests.certs.where()
-        if os.path.isdir(bundle):
-            self.context.load_verify_locations(capath=bundle)
-        else:
-            self.context.load_verify_locations(cafile=bundle)
-        super().__init__(pool_connections=hosts, pool_maxsize=connections)
+    """A transport with one TLS context; requests alone makes one for each host."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or requests.certs.where()
+        place = "capath" if os.path.isdir(bundle) else "cafile"
+        self.context = ssl.create_default_context(**{place: bundle})
         super().init_poolmanager(*args, ssl_context=self.context, **kwargs)
-        self._watch(self.poolmanager)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, ssl_context=self.context, **kwargs)
-        self._watch(manager)
+        manager.pool_classes_by_scheme = _POOLS
         return manager
 
     def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
-        """Leave certificates to the context; do not load them again for each host."""
-        conn.cert_reqs = "CERT_REQUIRED"
-
-    def _watch(self, manager: Any) -> None:
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-
-
-NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
-REDIRECTS = frozenset((301, 302, 303, 307, 308))
+        conn.cert_reqs = "CERT_REQUIRED"  # the context has the certificates already
 
 
 class Fetcher:
-    """Owns the connections. Workers call fetch(), the scheduler cut() and close()."""
+    """Owns the connections. fetch() is for workers, the rest for the scheduler."""
 
     def __init__(self, hosts: int, workers: int, max_size: int = MAX_SIZE) -> None:
-        self.max_size = max_size
-        self.stopping = threading.Event()
-        self._adapter = _Adapter(hosts, workers)
-        self._attempts: Dict[int, Attempt] = {}  # by id; one for each busy worker
-        self._proxies: Dict[str, Dict[str, str]] = {}  # by URL
+        self.max_size, self.stopping = max_size, threading.Event()
+        self._adapter = _Adapter(pool_connections=hosts, pool_maxsize=workers)
+        self._attempts: set[Attempt] = set()
+        self._proxies: dict[str, Any] = {}  # by URL: the environment is asked once
         self._retry = tenacity.Retrying(
-            stop=tenacity.stop_any(
-                tenacity.stop_after_attempt(ATTEMPTS),
-                tenacity.stop_when_event_set(self.stopping),
-            ),
-            wait=tenacity.wait_random_exponential(multiplier=0.25, max=2),
-            retry=tenacity.retry_if_exception(_is_passing),
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=0.25, max=1),
+            retry=tenacity.retry_if_exception(lambda e: getattr(e, "passing", False)),
             sleep=tenacity.sleep_using_event(self.stopping),
             reraise=True,
         )
@@ -1686,231 +1248,175 @@ class Fetcher:
     def fetch(
         self, url: str, etag: str = "", modified: str = "", timeout: float = TIMEOUT
     ) -> Response:
-        """Return the answer to a GET of *url*, conditional if a validator is given.
+        """Return the answer to a GET, conditional where a validator is given.
 
-        All attempts, redirects and addresses share *timeout* seconds. Raises FetchError.
+        Attempts, redirects and addresses share *timeout* seconds. Raises FetchError.
         """
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Accept": "*/*"}
-        if etag:
-            headers["If-None-Match"] = _tags(etag)
-        if modified:
-            headers["If-Modified-Since"] = modified
-        proxies = self._proxies[url] = self._proxies_for(url)
-        attempt = Attempt(time.monotonic() + timeout, bool(proxies))
-        self._attempts[id(attempt)] = _current.attempt = attempt
+        if etag.endswith('-gzip"'):  # Apache's: it does not know it again by itself
+            etag = '%s, %s"' % (etag, etag[:-6])  # (bz.apache.org, bug 45023)
+        headers.update({"If-None-Match": etag} if etag else {})
+        headers.update({"If-Modified-Since": modified} if modified else {})
+        if url not in self._proxies:
+            self._proxies[url] = requests.utils.get_environ_proxies(url)
+        attempt = Attempt(time.monotonic() + timeout, bool(self._proxies[url]))
+        self._attempts.add(attempt)
+        _current.attempt = attempt
         try:
             return self._retry(self._follow, attempt, url, headers)
         except FetchError as exc:
-            if attempt.over and not self.stopping.is_set():
-                raise FetchError("took longer than %g s" % timeout) from exc
-            raise
+            late = attempt.over and not self.stopping.is_set()
+            raise FetchError("took longer than %g s" % timeout) if late else exc
         finally:
-            del self._attempts[id(attempt)]
-            attempt.close()
+            self._attempts.discard(attempt)
+            attempt.attach(None)
 
     def cut(self, now: float) -> float:
-        """End the attempts that are past their deadline; return when the next is due."""
-        due = now + 3600.0
-        for attempt in list(self._attempts.values()):
+        """End what is past its deadline; return when the next deadline is."""
+        attempts = list(self._attempts)
+        for attempt in attempts:
             if attempt.due <= now:
                 attempt.cut()
-            else:
-                due = min(due, attempt.due)
-        return due
+        return min((each.due for each in attempts if not each.over), default=now + WAKE)
 
     def stop(self) -> None:
-        """End all attempts and all waiting; nothing can be fetched any more."""
+        """End everything: nothing can be fetched any more."""
         self.stopping.set()
         self.cut(float("inf"))
 
-    def close(self) -> None:
-        """Close all connections."""
-        self._adapter.close()
-
-    def _follow(self, attempt: Attempt, url: str, headers: Dict[str, str]) -> Response:
+    def _follow(self, attempt: Attempt, url: str, headers: dict[str, str]) -> Response:
         """Return the answer at the end of at most MAX_HOPS redirects."""
         attempt.private, permanent, moved_to = True, True, ""
-        for _ in range(MAX_HOPS + 1):
-            response = self._send(attempt, url, headers)
-            try:
-                target = response.headers.get("Location", "")
-                if response.status_code not in REDIRECTS or not target:
-                    return self._answer(attempt, response, headers, moved_to)
-                url = _hop(url, target)
-                permanent = permanent and response.status_code in (301, 308)
-                moved_to = url if permanent else moved_to
-                attempt.leave()
-                with contextlib.suppress(
-                    Exception
-                ):  # a short body: keep the connection
-                    response.raw.read(MAX_MARKUP, decode_content=False)
-            finally:
-                response.close()
+        try:
+            for _ in range(MAX_HOPS + 1):
+                if self.stopping.is_set():
+                    raise FetchError("stopped")
+                proxies = self._proxies.get(url)
+                if proxies is None:
+                    proxies = requests.utils.get_environ_proxies(url)
+                request = requests.Request("GET", url, headers).prepare()
+                answer = self._adapter.send(
+                    request, True, attempt.left(), proxies=proxies
+                )
+                with contextlib.closing(answer):
+                    target = answer.headers.get("Location")
+                    if not target or answer.status_code not in REDIRECTS:
+                        return self._read(attempt, answer, moved_to)
+                    url = _hop(url, target)
+                    permanent = permanent and answer.status_code in (301, 308)
+                    moved_to = url if permanent else moved_to
+                    attempt.private = attempt.private and not _is_public(attempt.peer)
+        except (requests.exceptions.SSLError, ValueError) as exc:  # will not pass
+            raise FetchError(reason(exc)) from exc
+        except NETWORK_ERRORS as exc:
+            raise FetchError(reason(exc), passing=not attempt.over) from exc
         raise FetchError("more than %d redirects" % MAX_HOPS)
 
-    def _send(
-        self, attempt: Attempt, url: str, headers: Dict[str, str]
-    ) -> requests.Response:
-        if self.stopping.is_set():
-            raise FetchError("stopped")
-        try:
-            return self._adapter.send(
-                requests.Request("GET", url, headers).prepare(),
-                stream=True,
-                timeout=attempt.left(),
-                proxies=self._proxies_for(url),
-            )
-        except (requests.exceptions.SSLError, ValueError) as exc:  # stays as it is
-            raise FetchError(_reason(exc)) from exc
-        except NETWORK_ERRORS as exc:
-            raise FetchError(_reason(exc), passing=not attempt.over) from exc
-
-    def _answer(
-        self,
-        attempt: Attempt,
-        response: requests.Response,
-        sent: Mapping[str, str],
-        moved_to: str,
+    def _read(
+        self, attempt: Attempt, answer: requests.Response, moved_to: str
     ) -> Response:
-        """Return what *response* is good for; only 200 and an asked-for 304 are."""
-        status, headers = response.status_code, response.headers
-        asked = "If-None-Match" in sent or "If-Modified-Since" in sent
-        body = None
-        if status == 200:
-            body = self._body(attempt, response)
-        elif status != 304 or not asked:
-            wait = parse_retry_after(headers.get("Retry-After"), headers.get("Date"))
+        """Return what *answer* is good for: only 200, and 304 if asked for, are."""
+        status, headers, body = answer.status_code, answer.headers, bytearray()
+        asked = {"If-None-Match", "If-Modified-Since"} & set(answer.request.headers)
+        if status != 200 and not (status == 304 and asked):
+            wait = parse_retry_after(
+                headers.get("Retry-After", ""), headers.get("Date", "")
+            )
             passing = wait is None and (status == 429 or status >= 500)
-            raise FetchError("HTTP status %d" % status, status, wait, passing)
-        else:
-            response.raw.read()  # nothing, but it gives the connection back
+            details = {"status": status, "retry_after": wait, "passing": passing}
+            raise FetchError("HTTP status %d" % status, **details)
+        for chunk in answer.iter_content(65536):
+            body += chunk
+            attempt.left()
+            if len(body) > self.max_size:
+                raise FetchError("a body of over %d bytes" % self.max_size)
+        attempt.left()  # what was cut can look complete
+        validators = [headers.get(name, "") for name in ("ETag", "Last-Modified")]
+        validators = [
+            v if len(v) <= MAX_VALIDATOR and v.isprintable() else "" for v in validators
+        ]
+        fresh_for = parse_max_age(
+            headers.get("Cache-Control", ""), headers.get("Age", "")
+        )
+        kind = headers.get("Content-Type", "")
         return Response(
-            body,
-            headers.get("Content-Type", ""),
-            _validator(headers.get("ETag")),
-            _validator(headers.get("Last-Modified")),
-            parse_max_age(headers.get("Cache-Control", ""), headers.get("Age", "")),
+            bytes(body) if status == 200 else None,
+            kind,
+            *validators,
+            fresh_for,
             moved_to,
         )
 
-    def _body(self, attempt: Attempt, response: requests.Response) -> bytes:
-        """Return the decoded body, read under the deadline and the size cap."""
-        chunks, size = [], 0
-        try:
-            for chunk in response.iter_content(65536):
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > self.max_size:
-                    raise FetchError("a body of over %d bytes" % self.max_size)
-                attempt.left()
-        except NETWORK_ERRORS as exc:
-            raise FetchError(_reason(exc), passing=not attempt.over) from exc
-        attempt.left()  # a cut connection can look like a complete body
-        return b"".join(chunks)
 
-    def _proxies_for(self, url: str) -> Dict[str, str]:
-        """Return what the environment says of *url*; once for all where it is ours."""
-        known = self._proxies.get(url)
-        return requests.utils.get_environ_proxies(url) if known is None else known
+REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
 def _is_public(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_global
-
-
-def _is_passing(exc: BaseException) -> bool:
-    return isinstance(exc, FetchError) and exc.passing
+    return bool(address) and ipaddress.ip_address(address.partition("%")[0]).is_global
 
 
 def _hop(url: str, target: str) -> str:
-    """Return where a redirect leads; FetchError if that must not be followed."""
-    try:
-        parts = urllib.parse.urlsplit(urllib.parse.urljoin(url, target))
-        host = parts.hostname
-        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
-    except ValueError as exc:
-        raise FetchError("redirect to a bad URL") from exc
-    if parts.scheme not in ("http", "https") or not host:
-        raise FetchError("redirect to something that is not http(s)")
+    """Return where a redirect leads; FetchError if it is not to be followed."""
+    parts = urllib.parse.urlsplit(urllib.parse.urljoin(url, target))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise FetchError("redirect to what is not http(s)")
     if url.startswith("https:") and parts.scheme == "http":
         raise FetchError("redirect from https to http")
-    return urllib.parse.urlunsplit(parts)
-
-
-def _tags(etag: str) -> str:
-    """Return the If-None-Match for *etag*.
-
-    Apache's mod_deflate makes `"x"` into `"x-gzip"` and then does not know it again
-    (bz.apache.org/bugzilla/show_bug.cgi?id=45023): it gets both.
-    """
-    return '%s, %s"' % (etag, etag[:-6]) if etag.endswith('-gzip"') else etag
-
-
-def _validator(value: Optional[str]) -> str:
-    """Return a validator as received; "" for one that would do harm sent back."""
-    harmless = value and len(value) <= MAX_VALIDATOR and value.isprintable()
-    return (value or "") if harmless else ""
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
 
 
 def parse_max_age(cache_control: str, age: str) -> float:
-    """Return how many seconds an answer stays fresh, at most BACKOFF_CAP (RFC 9111)."""
-    found = re.search(r"(?i)(?:^|[\s,])max-age\s*=\s*([0-9]{1,9})\b", cache_control)
+    """Return for how many seconds an answer is fresh (RFC 9111), at most BACKOFF_CAP."""
+    found = re.search(r"(?i)(?:^|[\s,])max-age\s*=\s*\"?([0-9]{1,9})\b", cache_control)
     if not found or re.search("(?i)no-cache|no-store", cache_control):
         return 0.0
     spent = int(age) if re.fullmatch("[0-9]{1,9}", age) else 0
-    return max(0.0, min(float(int(found[1]) - spent), BACKOFF_CAP))
+    return max(0.0, min(float(found[1]) - spent, BACKOFF_CAP))
 
 
-def parse_retry_after(value: Optional[str], date: Optional[str]) -> Optional[float]:
-    """Return the seconds to stay away, at most RETRY_AFTER_CAP; None for none given.
+def parse_retry_after(value: str, date: str) -> float | None:
+    """Return the seconds to stay away, at most RETRY_AFTER_CAP; None if not given.
 
-    A date is taken relative to the answer's own *date*, for clocks differ (RFC 9110,
-    10.2.3). What is past is 0; what is no number and no date is not given.
+    A date counts from the answer's own *date*, since clocks differ (RFC 9110, 10.2.3).
     """
-    if re.fullmatch("[0-9]+", value or "", re.ASCII):
-        return min(float(value or 0), RETRY_AFTER_CAP)
-    until = parse_time(value)
-    if until is None:
-        return None
-    since = parse_time(date) or datetime.datetime.now(UTC)
-    return min(max(0.0, (until - since).total_seconds()), RETRY_AFTER_CAP)
+    if re.fullmatch("[0-9]+", value):
+        return min(float(value[:9]), RETRY_AFTER_CAP)
+    until, since = parse_time(value), parse_time(date) or datetime.now(UTC)
+    return until and max(0.0, min((until - since).total_seconds(), RETRY_AFTER_CAP))
 
 
-def _reason(exc: BaseException) -> str:
-    """Return what went wrong in a few words: those of the innermost error, no URL."""
-    for _ in range(10):
-        nested = [arg for arg in exc.args if isinstance(arg, BaseException)]
-        inner = getattr(exc, "reason", None) or (nested or [exc.__context__])[0]
-        if not isinstance(inner, BaseException):
-            break
+def reason(exc: BaseException) -> str:
+    """Return what went wrong in a few words, those of the innermost error. No URL."""
+    inner: Any = exc
+    while inner is not None:
         exc = inner
-    if isinstance(exc, socket.timeout):
-        return "timed out"
-    if isinstance(exc, UnicodeDecodeError):
-        return "not UTF-8"
+        causes = getattr(exc, "reason", None), *exc.args, exc.__cause__, exc.__context__
+        inner = next((each for each in causes if isinstance(each, BaseException)), None)
     words = getattr(exc, "verify_message", "") or getattr(exc, "strerror", "")
+    words = "timed out" if isinstance(exc, socket.timeout) else words
     return clean(words or re.sub("(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__))[:100]
 
 
-# --- State: what is remembered across restarts. The printer's, but for load(). ---
+# --- State: what outlives the program. The printer's, but for lock() and load(). ---
 
 
 class StateFile:
-    """One JSON file for one configuration, and the lock beside it.
+    """A JSON file for one configuration, and a lock beside it.
 
-    `{"version": 1, "sha256": ..., "providers": {name: {"at", "sources", "memory"}}}`;
-    the checksum is of the bytes of `providers`, so that no flipped bit is believed.
+    `{"version": 1, "sha256": "...", "providers": {name: {"sources", "memory"}}}`, where
+    the checksum is that of the bytes between the version and itself left out.
     """
+
+    VERSION = 1
 
     def __init__(self, path: str) -> None:
         self.path = pathlib.Path(path)
-        self.providers: Dict[str, str] = {}  # name -> JSON text
-        self._lock: Optional[TextIO] = None
-        self._due = 0.0
-        self._dirty = self._failing = False
+        self.providers: dict[str, Any] = {}
+        self.due: float | None = None  # monotonic: when to save; None for no need
+        self._failing = False
 
     def lock(self) -> bool:
-        """Return whether the lock could be had. It ends with the process, always."""
+        """Return whether no other run has the lock. It ends with the process."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = open("%s.lock" % self.path, "a")
@@ -1918,48 +1424,43 @@ class StateFile:
         except BlockingIOError:
             return False
         except OSError as exc:
-            log.warning("%s.lock: %s; running without it", self.path, _reason(exc))
+            log.warning("%s.lock: %s: running without a lock", self.path, reason(exc))
         return True
 
     def load(self) -> None:
-        """Read the file. What is no state of ours is kept aside, for a start anew.
-
-        Raises StateError if a newer version wrote it.
-        """
+        """Read the file. What is no state of ours is kept aside, and we start anew."""
         try:
             body = self.path.read_bytes()
-            if self.path.stat().st_uid != os.geteuid():
-                raise ValueError("it belongs to another user")
-            self.providers = _decode_state(body)
+            stored = json.loads(body)
+            self.providers = stored["providers"]
+            if self._encoded() != body or self.path.stat().st_uid != os.geteuid():
+                if type(stored["version"]) is int and stored["version"] > self.VERSION:
+                    raise ConfigError("%s: a newer version wrote it" % self.path)
+                raise ValueError
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-            aside = "%s.corrupt-%d" % (self.path, time.time())
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as exc:
+            self.providers, aside = {}, "%s.corrupt-%d" % (self.path, time.time())
             with contextlib.suppress(OSError):
                 os.replace(self.path, aside)
-            why = str(exc) if type(exc) is ValueError else _reason(exc)
+            why = reason(exc) if isinstance(exc, OSError) else "damaged, or not ours"
             log.warning("%s: %s: kept as %s, starting anew", self.path, why, aside)
 
-    def commit(self, name: str, stored: str) -> None:
-        """Take over a provider's new state, to be saved soon."""
-        self.providers[name] = stored
-        self._dirty = True
+    def _encoded(self) -> bytes:
+        text = json.dumps(self.providers, separators=(",", ":"))
+        check = hashlib.sha256(text.encode()).hexdigest()
+        head = '{"version":%d,"sha256":"%s","providers":' % (self.VERSION, check)
+        return (head + text + "}\n").encode()
 
-    def wait(self) -> Optional[float]:
-        """Return the seconds until save() has something to do; None for never."""
-        return max(0.0, self._due - time.monotonic()) if self._dirty else None
-
-    def save(self) -> bool:
-        """Write the file whole or not at all; return whether that went well."""
-        began = time.monotonic()
-        joined = ",".join(
-            "%s:%s" % (json.dumps(n), p) for n, p in self.providers.items()
-        )
-        body = _encode_state("{%s}" % joined)
-        temporary = "%s.tmp-%d" % (self.path, os.getpid())
+    def save(self) -> None:
+        """Write the file, all of it or nothing."""
+        began, temporary = time.monotonic(), "%s.tmp-%d" % (self.path, os.getpid())
+        self.due = None
         try:
-            with open(temporary, "wb", opener=_private) as file:
-                file.write(body)
+            with open(
+                temporary, "wb", opener=lambda p, f: os.open(p, f, 0o600)
+            ) as file:
+                file.write(self._encoded())
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)
@@ -1970,600 +1471,431 @@ class StateFile:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             level = logging.DEBUG if self._failing else logging.WARNING
-            log.log(level, "%s: cannot be written: %s", self.path, _reason(exc))
+            log.log(level, "%s: cannot be written: %s", self.path, reason(exc))
             self._failing = True
+            self.due = time.monotonic() + 1.0
         else:
             if self._failing:
                 log.info("%s: can be written again", self.path)
-            self._dirty = self._failing = False
-        # Never more than a tenth of the time, however large the file.
-        self._due = time.monotonic() + max(SAVE_EVERY, 9 * (time.monotonic() - began))
-        return not self._failing
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _encode_state(providers: str) -> bytes:
-    check = hashlib.sha256(b"%d%s" % (STATE_VERSION, providers.encode())).hexdigest()
-    head = '{"version": %d, "sha256": "%s", "providers": ' % (STATE_VERSION, check)
-    return (head + providers + "}\n").encode()
-
-
-def _decode_state(body: bytes) -> Dict[str, str]:
-    """Return the JSON text of each provider; ValueError if it is no state of ours."""
-    text = body.decode()
-    stored = json.loads(text)
-    version, providers = stored["version"], text.partition('"providers": ')[2][:-2]
-    if _encode_state(providers) != body:
-        if isinstance(version, int) and version > STATE_VERSION:
-            raise StateError(
-                "it was written by a newer version; use that, or remove it"
-            )
-        raise ValueError("it is damaged")
-    oldest = time.time() - FORGET
-    return {
-        name: json.dumps(state, separators=(",", ":"))
-        for name, state in stored["providers"].items()
-        if state["at"] > oldest
-    }
+            self._failing = False
 
 
 # --- Watching: the scheduler's thread, and the workers it hands providers to. ---
 
 
-@dataclasses.dataclass
-class Source:
-    """A source while the program runs."""
-
-    url: str
-    state: SourceState
-    first: bool = True  # not yet read since the start (R15)
-    failures: int = 0  # in a row
-    not_before: float = 0.0  # monotonic: neither back-off nor politeness allow it
-
-    @property
-    def slot(self) -> str:
-        """Its name in the memory and the state file, which holds no credentials."""
-        return digest(self.url, size=5)
-
-    def label(self) -> str:
-        """Return what log lines call it."""
-        return redact(self.url)
-
-
 class Watch:
-    """A provider while the program runs: owned by one thread at a time."""
+    """A provider while the program runs; owned by one thread at a time."""
 
-    def __init__(self, provider: Provider, stored: str = "") -> None:
-        before = json.loads(stored) if stored else {"sources": {}, "memory": None}
-        self.provider = provider
-        self.memory = json.dumps(before["memory"]) if before["memory"] else ""
-        self.pending = True  # unknown: let the first poll find out
-        self.sick = False  # is it likely to block a worker?
-        self.due = self.handed_at = 0.0
+    def __init__(self, provider: Provider, stored: Mapping[str, Any]) -> None:
+        self.provider, self.memory = provider, stored.get("memory", "")
+        self.pending = True  # let the first poll find out
+        self.sick = True  # a poll is likely to be slow, as far as we know
+        self.handed_at = 0.0
         urls: Sequence[str] = provider.urls
         if is_page(urls[0]):
-            paths = PLATFORMS.get(provider.platform, ())
+            paths = PLATFORMS[provider.platform or "statuspage"]
             urls = [urllib.parse.urljoin(urls[0], path[0]) for path in paths]
-            urls = urls or before.get("found", [])
-        self.sources = [Source(url, SourceState()) for url in urls]
+        self.sources = [Source(url) for url in urls]
         for source in self.sources:
-            for key, value in before["sources"].get(source.slot, {}).items():
-                setattr(source.state, key, value)
-            wait = min(source.state.wait_until - time.time(), RETRY_AFTER_CAP)
+            vars(source).update(stored.get("sources", {}).get(source.slot(), {}))
+            wait = min(source.wait_until - time.time(), RETRY_AFTER_CAP)
             source.not_before = time.monotonic() + wait
 
-    def stored(self) -> str:
-        """Return the JSON text that makes the same Watch again."""
-        now, sources = time.time(), {}
+    def stored(self) -> dict[str, Any]:
+        """Return the JSON that makes the same Watch again."""
+        sources, ahead = {}, time.time() - time.monotonic()
         for source in self.sources:
-            source.state.wait_until = now + source.not_before - time.monotonic()
-            members = dataclasses.asdict(source.state)
-            nothing = dataclasses.asdict(SourceState())
-            sources[source.slot] = {k: v for k, v in members.items() if v != nothing[k]}
-        head = json.dumps({"at": now, "sources": sources}, separators=(",", ":"))
-        return '%s,"memory":%s}' % (head[:-1], self.memory or "null")
+            source.wait_until = source.not_before + ahead
+            members = dataclasses.asdict(source)
+            for key in ("url", "first", "not_before"):
+                del members[key]
+            sources[source.slot()] = {k: v for k, v in members.items() if v}
+        return {"sources": sources, "memory": self.memory}
 
 
 class Poll(NamedTuple):
-    """What came of one poll."""
+    """What came of a poll."""
 
-    events: Tuple[Event, ...] = ()
-    read: Tuple[Source, ...] = ()
-    failed: Tuple[Tuple[Source, PollError], ...] = ()
+    events: Sequence[Event] = ()
+    read: Sequence[Source] = ()
+    failed: Sequence[tuple[Source, PollError]] = ()
     changed: bool = False
 
 
 def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     """Return what a provider has to tell. Called by a worker, which owns *watch*."""
-    now, provider = datetime.datetime.now(UTC), watch.provider
-    failed: List[Tuple[Source, PollError]] = []
-    states: List[Tuple[Source, SourceState, Optional[Read]]] = []
-    blocked = set()
+    tracker = None
+    now, reads, failed, blocked = datetime.now(UTC), [], [], set()
     for source in watch.sources:
         host = urllib.parse.urlsplit(source.url).netloc
-        if source.not_before > time.monotonic() or host in blocked:
-            continue
-        try:
-            states.append(
-                (source, *read_source(source, fetcher, provider.timeout, now))
-            )
-        except PollError as exc:
-            failed.append((source, exc))
-            if isinstance(exc, FetchError) and exc.retry_after is not None:
-                blocked.add(host)
-    reads = [read for _, _, read in states if read]
-    events: Tuple[Event, ...] = ()
-    changed = any(read.page for read in reads)
-    if changed or watch.pending:
-        seen = observe(provider, watch.memory, reads, now)
-        changed = changed or seen.memory != watch.memory
-        watch.memory, watch.pending, events = seen.memory, seen.pending, seen.events
-        if not all(read.seeded for read in reads):
-            log.info(
-                "[%s] Seeded — %d incidents, %d components",
-                provider.name, seen.incidents, seen.components,
-            )  # fmt: skip
-    for source, state, read in states:
-        source.state = state
-        source.first = source.first and read is None
-    return Poll(
-        events, tuple(s for s, _, read in states if read), tuple(failed), changed
-    )
+        if source.not_before <= time.monotonic() and host not in blocked:
+            try:
+                reads += read(source, fetcher, watch.provider.timeout, now)
+            except PollError as exc:
+                failed.append((source, exc))
+                if getattr(exc, "retry_after", None) is not None:
+                    blocked.add(host)
+    if watch.pending or any(each.page for each in reads):
+        tracker = Tracker(watch.provider, watch.memory, now)
+        tracker.observe(reads)
+        watch.memory, watch.pending = tracker.memory(), tracker.pending()
+        if not all(each.seeded for each in reads):
+            counts = len(tracker.stories), len(tracker.components)
+            words = "[%s] Seeded — %d incidents, %d components"
+            log.info(words, watch.provider.name, *counts)
+    read_ = [each.source for each in reads]
+    return Poll(tracker.events if tracker else (), read_, failed, bool(tracker))
 
 
-def read_source(
-    source: Source, fetcher: Fetcher, timeout: float, now: datetime.datetime
-) -> Tuple[SourceState, Optional[Read]]:
-    """Return the source's new state and what was read, None if that is set aside.
+def read(source: Source, fetcher: Fetcher, timeout: float, now: datetime) -> list[Read]:
+    """Return what could be read of a source: nothing if it is to be set aside.
 
     Validators are kept only with a body that parsed (R11). Raises PollError.
     """
-    old, at = source.state, now.timestamp()
-    validators = (old.etag, old.modified)
-    # Spread by the slot, for all sources were first read at the same time.
-    spread = 0.75 + int.from_bytes(source.slot.encode()[:2], "big") % 256 / 1024
-    if not 0 <= at - old.full_at < UNCONDITIONAL * spread:
-        validators = ("", "")
-    url = old.moved_to if old.moved >= MOVED_AFTER else source.url
+    at, seeded = now.timestamp(), source.seeded
+    away = source.first and 0 < source.read_at < at - AWAY  # R15
+    # Spread over a quarter of the time: all sources were read first at the same moment.
+    full = 0 <= at - source.full_at < UNCONDITIONAL * (1 - ord(source.slot()[0]) / 512)
+    validators = (source.etag, source.modified) if full else ("", "")
+    url = source.moved_to if source.moved >= MOVED else source.url
     response = fetcher.fetch(url, *validators, timeout=timeout)
     source.not_before = time.monotonic() + response.fresh_for
-    new, page, aside = dataclasses.replace(old, stale=0, foreign=0), None, ""
+    page = None
     if response.body is not None:
-        body_digest = _body_digest(response.body)
-        if body_digest != old.digest:  # R10
+        body = base64.b64encode(hashlib.sha256(response.body).digest())[:12].decode()
+        if body != source.digest:  # R10
             page = parse(response.body, response.content_type)
-            new, aside = accept(old, page, body_digest)
+            aside = accept(source, page, body)
             if aside:
-                log.debug("%s: set aside: %s", source.label(), aside)
-                return new, None
-        new.etag, new.modified, new.full_at = response.etag, response.modified, at
-    if old.page_id != new.page_id and old.seeded:
-        log.warning("%s is the page of another: seeding afresh", source.label())
-    seeded, new.seeded, new.read_at = new.seeded, True, at
+                log.debug("%s: set aside: %s", redact(url), aside)
+                return []
+            if seeded and not source.seeded:
+                log.warning("%s is another page now: seeding afresh", redact(url))
+        source.etag, source.modified = response.etag, response.modified
+        source.full_at = at
     if url == source.url:
-        same = response.moved_to and response.moved_to == old.moved_to
-        new.moved_to, new.moved = response.moved_to, old.moved + 1 if same else 1
-    away = source.first and old.read_at > 0 and at - old.read_at > AWAY  # R15
-    return new, Read(source.slot, source.url, page, seeded, new.complete, away)
-
-
-def _body_digest(body: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(body).digest())[:12].decode()
+        again = response.moved_to and response.moved_to == source.moved_to
+        source.moved, source.moved_to = (
+            source.moved + 1 if again else 1
+        ), response.moved_to
+    source.stale = source.foreign = 0
+    seeded, source.seeded, source.first, source.read_at = source.seeded, True, False, at
+    return [Read(source, page, seeded, away)]
 
 
 class Batch(NamedTuple):
-    """What the scheduler hands to the printer: events, then the state that has them."""
+    """Events, and the state of their provider in which they are told (None for none)."""
 
     provider: str
-    events: Tuple[Event, ...]
-    stored: str  # "" if there is nothing to remember
+    events: Sequence[Event]
+    stored: dict[str, Any] | None
 
 
-STOP, RELOAD, BROKEN = "stop", "reload", "broken"  # what may stand in the inbox
+STOP, RELOAD, BROKEN = "stop", "reload", "broken"  # messages to the scheduler
+DETECTED = {
+    NEW_INCIDENT: "[%s] detected %d new incident(s)",
+    INCIDENT_UPDATE: "[%s] detected %d update(s)",
+    COMPONENT_STATUS_CHANGE: "[%s] detected %d component change(s)",
+}
 
 
 class Watcher:
-    """Polls providers on time, until it is told to stop.
+    """Polls providers on time. All but inbox belongs to the thread that calls run().
 
-    All but the constructor and put() belongs to the thread that calls run().
+    A provider whose poll failed or was slow is polled by threads that are there for such,
+    so that nobody waits for the sick; so is one not polled yet.
     """
 
     def __init__(
-        self,
-        config: Config,
-        outbox: "queue.Queue[Optional[Batch]]",
-        stored: Mapping[str, str],
-        remember: bool,
+        self, config: Config, outbox: queue.Queue[Batch | None], state: StateFile | None
     ) -> None:
-        hosts = sum(len(p.urls) + 1 for p in config.providers)
+        self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        hosts = 2 * len(config.providers) + 10
         self.fetcher = Fetcher(hosts, config.workers, config.max_size)
-        self.inbox: "queue.SimpleQueue[Any]" = queue.SimpleQueue()
-        self.unread = False  # has any source not been read?
-        self._outbox, self._workers, self._remember = outbox, config.workers, remember
-        self._threads = config.workers * THREADS_PER_WORKER
-        self._pool = concurrent.futures.ThreadPoolExecutor(self._threads, "poll")
-        self._flying: Dict["concurrent.futures.Future[Poll]", Tuple[Watch, float]] = {}
-        self._healthy: List[Tuple[float, int, Watch]] = []  # heaps of due times
-        self._sick: List[Tuple[float, int, Watch]] = []
-        self._order = itertools.count()
-        self._offline = False
-        self._unsaid: Dict[str, Tuple[Watch, Source, PollError]] = {}
-        self._unreachable: Dict[str, bool] = {}
-        self.watches: Dict[str, Watch] = {}
-        self._by_host: Dict[str, List[Source]] = {}
-        for provider in config.providers:
-            self._add(Watch(provider, stored.get(provider.name, "")))
-
-    def _add(self, watch: Watch) -> None:
-        self.watches[watch.provider.name] = watch
-        for source in watch.sources:
-            host = urllib.parse.urlsplit(source.url).netloc
-            self._by_host.setdefault(host, []).append(source)
-        self._arm(watch, time.monotonic())
-
-    def _arm(self, watch: Watch, due: float) -> None:
-        watch.due = due
-        heap = self._sick if watch.sick else self._healthy
-        heapq.heappush(heap, (due, next(self._order), watch))
-
-    def run(
-        self, once: bool = False, reload: Optional[Callable[[], Config]] = None
-    ) -> str:
-        """Poll until STOP or BROKEN is put, or *once* all; return which, or ""."""
-        sources = sum(len(watch.sources) for watch in self.watches.values())
-        ended = ""
-        notifier = Notifier()
-        notifier.say("READY=1")
-        while not ended:
-            now = time.monotonic()
-            wake = min(
-                self._start(now),
-                self.fetcher.cut(now),
-                notifier.ping(now, self._late(now)),
-            )
-            if once and not (self._healthy or self._sick or self._flying):
-                break
-            try:
-                message = self.inbox.get(timeout=max(0.0, wake - time.monotonic()))
-            except queue.Empty:
-                continue
-            if message == RELOAD:
-                notifier.say("RELOADING=1")
-                self._reload(reload)
-                notifier.say("READY=1")
-            elif isinstance(message, str):
-                ended = message
-            else:
-                self._finish(message, once)
-        notifier.say("STOPPING=1")
-        self._say_unsaid()
-        self._end(once)
-        return ended
-
-    def _late(self, now: float) -> float:
-        return now - min(
-            [heap[0][0] for heap in (self._healthy, self._sick) if heap], default=now
+        self.failed = False  # could any source not be read?
+        self.watches: dict[str, Watch] = {}
+        self._outbox, self._remember = outbox, state is not None
+        executor = concurrent.futures.ThreadPoolExecutor
+        self._pools = executor(config.workers, "poll"), executor(
+            4 * config.workers, "slow"
         )
+        self._flying: dict[concurrent.futures.Future[Poll], tuple[Watch, float]] = {}
+        self._due: list[tuple[float, int, Watch]] = []  # a heap
+        self._number = itertools.count()
+        self._offline, self._unreachable = False, set()
+        self._unsaid: list[tuple[Watch, Source, PollError]] = []
+        self.adopt(config.providers, state.providers if state else {})
 
-    def _start(self, now: float) -> float:
-        """Start the polls that are due; return when to look again.
+    def adopt(self, providers: Iterable[Provider], stored: Mapping[str, Any]) -> None:
+        """Watch *providers* and nothing else; what is watched already goes on."""
+        before, self.watches = self.watches, {}
+        for provider in providers:
+            watch = before.get(provider.name)
+            if watch is None or watch.provider != provider:
+                known = watch.stored() if watch else stored.get(provider.name, {})
+                watch = Watch(provider, known)
+                heapq.heappush(self._due, (0.0, next(self._number), watch))
+            self.watches[provider.name] = watch
 
-        A slow poll gives up its place, so that nobody waits for the sick; those likely
-        to be slow never get all threads.
-        """
-        quick = sum(1 for _, began in self._flying.values() if now - began < SLOW)
-        sick = sum(1 for watch, _ in self._flying.values() if watch.sick)
-        room = min(self._workers - quick, self._threads - len(self._flying))
-        for heap, room in (
-            (self._healthy, room),
-            (self._sick, min(room, self._threads // 2 - sick)),
-        ):
-            while heap and heap[0][0] <= now and room > 0:
-                watch = heapq.heappop(heap)[2]
-                if watch is not self.watches.get(watch.provider.name):
-                    continue  # no longer configured so
-                future = self._pool.submit(poll, watch, self.fetcher)
-                self._flying[future] = (watch, now)
-                future.add_done_callback(self.inbox.put)
-                room -= 1
-        due = [heap[0][0] for heap in (self._healthy, self._sick) if heap]
-        if due and min(due) <= now:  # no room: until a poll ends, or turns slow
-            return now + SLOW
-        return min(due, default=now + 3600.0)
+    def run(self, once: bool, reload: Callable[[], Config]) -> str:
+        """Poll until STOP or BROKEN comes, or all *once*; return which, or ""."""
+        notify("READY=1")
+        message, pinged = "", 0.0
+        period = float(os.environ.get("WATCHDOG_USEC") or 0) / 2e6
+        while message not in (STOP, BROKEN) and (self._flying or self._due):
+            now = time.monotonic()
+            while self._due and self._due[0][0] <= now:
+                watch = heapq.heappop(self._due)[2]
+                if self.watches.get(watch.provider.name) is watch:
+                    future = self._pools[watch.sick].submit(poll, watch, self.fetcher)
+                    self._flying[future] = (watch, now)
+                    future.add_done_callback(self.inbox.put)
+            if (
+                period
+                and now - pinged >= period
+                and not (self._due and self._due[0][0] < now - period)
+            ):
+                notify("WATCHDOG=1")
+                pinged = now
+            wake = min(
+                [
+                    self.fetcher.cut(now),
+                    now + WAKE,
+                    *[due for due, _, _ in self._due[:1]],
+                ]
+            )
+            message = ""
+            with contextlib.suppress(queue.Empty):
+                message = self.inbox.get(timeout=max(0.0, wake - now))
+            if isinstance(message, concurrent.futures.Future):
+                self._finish(message, once)
+            elif message == RELOAD:
+                notify("RELOADING=1")
+                try:
+                    self.adopt(reload().providers, {})
+                    log.info(
+                        "configuration reloaded: %d provider(s)", len(self.watches)
+                    )
+                except ConfigError as exc:
+                    log.error("configuration not reloaded: %s", exc)
+                notify("READY=1")
+        notify("STOPPING=1")
+        self.fetcher.stop()
+        for future in concurrent.futures.wait(list(self._flying), LINGER).done:
+            self._finish(future, True)
+        self._say_failures()
+        for pool in self._pools:
+            pool.shutdown(wait=False)
+        return message
 
-    def _finish(self, future: "concurrent.futures.Future[Poll]", once: bool) -> None:
+    def _finish(self, future: concurrent.futures.Future[Poll], once: bool) -> None:
         """Take in what a poll brought, hand it on, and arm the next one."""
         watch, began = self._flying.pop(future)
         now, name = time.monotonic(), watch.provider.name
+        if self.watches.get(name) is not watch:
+            return
         try:
             result = future.result()
-        except Exception:  # a bug, or a full disk or memory: the others go on
+        except (
+            Exception
+        ):  # ours: the other providers go on, and this one is polled again
             log.exception("[%s] unexpected failure", name)
-            bug = PollError("unexpected failure")
-            result = Poll(failed=tuple((source, bug) for source in watch.sources))
-        if watch is not self.watches.get(name):
-            return
+            error = PollError("unexpected failure")
+            result = Poll(failed=[(source, error) for source in watch.sources])
         watch.sick = now - began > SLOW or bool(result.failed and not result.read)
         changed = self._note_health(watch, result, now) or result.changed
-        counts = collections.Counter(event.type for event in result.events)
-        for kind, text in DETECTED.items():
-            if counts[kind]:
-                log.info("[%s] detected %d %s", name, counts[kind], text)
-        stored = ""
-        if self._remember and (
-            changed or once or now - watch.handed_at > REMEMBER_EVERY
-        ):
-            stored, watch.handed_at = watch.stored(), now
+        for kind, words in DETECTED.items():
+            found = sum(event.type == kind for event in result.events)
+            if found:
+                log.info(words, name, found)
+        changed = changed or once or now - watch.handed_at > REMEMBER
+        stored = watch.stored() if changed and self._remember else None
         if result.events or stored:
             self._outbox.put(Batch(name, result.events, stored))
         if not once:
-            self._arm(watch, self._next_due(watch, now))
-
-    def _next_due(self, watch: Watch, now: float) -> float:
-        """Return the provider's next turn: turns are spread by a hash of the name."""
-        interval = watch.provider.interval
-        phase = int(hashlib.sha256(watch.provider.name.encode()).hexdigest()[:8], 16)
-        phase = phase / 2**32 * interval
-        first = not watch.handed_at
-        earliest = now + (interval / 2 if first else 0.0)
-        turn = phase + ((earliest - phase) // interval + 1) * interval
-        return max(
-            turn, min((source.not_before for source in watch.sources), default=turn)
-        )
-
-    # R12: the first failure of a source is told, and its return; nothing in between.
+            # Turns are spread over the interval by the name, and missed ones are skipped.
+            interval = watch.provider.interval
+            phase = (
+                int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
+                / 2**32
+                * interval
+            )
+            earliest = now if watch.handed_at else now + interval / 2
+            turn = phase + ((earliest - phase) // interval + 1) * interval
+            turn = max(turn, min(source.not_before for source in watch.sources))
+            heapq.heappush(self._due, (turn, next(self._number), watch))
+        watch.handed_at = now if changed else watch.handed_at
 
     def _note_health(self, watch: Watch, result: Poll, now: float) -> bool:
-        """Note which sources could be read; return whether that has changed."""
-        changed = False
+        """Note which sources can be read (R12); return whether that has changed."""
+        changed, name = False, watch.provider.name
         for source in result.read:
-            source.failures = 0
-            self._unsaid.pop(source.url, None)
-            if source.state.failed_at:
-                changed = True
-                gone = ago(time.time() - source.state.failed_at)
-                if source.state.warned:
-                    log.info(
-                        "[%s] %s: readable again after %s",
-                        watch.provider.name,
-                        source.label(),
-                        gone,
-                    )
-                source.state.failed_at, source.state.warned = 0.0, False
+            self._unsaid = [each for each in self._unsaid if each[1] is not source]
+            if source.failures:
+                words, gone = "[%s] %s: readable again after %s", ago(source.failed_at)
+                level = logging.INFO if source.warned else logging.DEBUG
+                log.log(level, words, name, redact(source.url), gone)
+                source.failures, source.warned, changed = 0, False, True
         for source, error in result.failed:
-            self.unread = True
+            self.failed = True
             source.failures += 1
+            if source.failures > 1:
+                log.debug("[%s] %s: %s", name, redact(source.url), error)
+            else:
+                source.failed_at, changed = time.time(), True
+                self._unsaid.append((watch, source, error))
             self._back_off(watch, source, error, now)
-            if source.state.failed_at:
-                log.debug("[%s] %s: %s", watch.provider.name, source.label(), error)
-                continue
-            changed = True
-            source.state.failed_at = time.time()
-            self._unsaid[source.url] = (watch, source, error)
-        self._look_at_network(watch, result)
-        return changed
-
-    def _look_at_network(self, watch: Watch, result: Poll) -> None:
-        """Say new failures, unless nothing at all can be reached: that is our own fault."""
-        errors = [error for _, error in result.failed]
-        reached = result.read or any(
-            not isinstance(e, FetchError) or e.status for e in errors
-        )
-        if reached:
-            self._unreachable.clear()
+        reached = [
+            e for _, e in result.failed if not isinstance(e, FetchError) or e.status
+        ]
+        if result.read or reached:
             if self._offline:
                 log.info("the network is back")
-            self._offline = False
-        elif errors:
-            self._unreachable[watch.provider.name] = True
+            self._offline, self._unreachable = False, set()
+        elif result.failed:
+            self._unreachable.add(name)
         if len(self._unreachable) == len(self.watches) > 1:
-            if not self._offline and self._unsaid:
+            if self._unsaid and not self._offline:
                 log.warning(
-                    "none of %d providers can be reached: is it our own network? (scripts/demo needs none)",
-                    len(self.watches),
+                    "no page can be reached: is it our own network? %s", NO_NETWORK
                 )
+                self._unsaid.clear()
             self._offline = True
-            self._unsaid.clear()
-            for other in self.watches.values():
-                for source in other.sources:
-                    source.failures = 0
-        elif reached or len(self.watches) == 1:
-            self._say_unsaid()
+        elif not self._unreachable or len(self.watches) == 1:
+            self._say_failures()
+        return changed
 
-    def _say_unsaid(self) -> None:
-        for watch, source, error in self._unsaid.values():
-            log.warning("[%s] %s: %s", watch.provider.name, source.label(), error)
-            source.state.warned = True
+    def _say_failures(self) -> None:
+        for watch, source, error in self._unsaid:
+            log.warning("[%s] %s: %s", watch.provider.name, redact(source.url), error)
+            source.warned = True
         self._unsaid.clear()
 
     def _back_off(
         self, watch: Watch, source: Source, error: PollError, now: float
     ) -> None:
-        """Put off the next poll: doubling up to a cap, or as long as the server says."""
-        interval = watch.provider.interval
-        cap = max(interval, BACKOFF_CAP)
+        """Put off the next poll: ever longer up to a cap, or as long as the server says."""
+        status, wait = getattr(error, "status", 0), getattr(error, "retry_after", None)
+        interval, cap = watch.provider.interval, max(
+            watch.provider.interval, BACKOFF_CAP
+        )
         pause = min(cap, interval * 2.0 ** min(source.failures - 1, 20))
-        status = error.status if isinstance(error, FetchError) else 0
-        if status in (404, 410):
-            pause = cap
-        if status in (400, 412, 431):  # our validators may be what it refuses
-            source.state.etag = source.state.modified = ""
-        source.state.moved = 0
-        if self._offline:
-            pause = interval
+        pause = interval if self._offline else cap if status in (404, 410) else pause
         source.not_before = now + pause * random.uniform(0.8, 1.0)
-        wait = error.retry_after if isinstance(error, FetchError) else None
-        if wait is not None or status == 429:
+        source.moved = 0  # ask the configured address again
+        if status in (400, 412, 431):  # it may be our validators that it refuses
+            source.etag = source.modified = ""
+        if wait is not None or status == 429:  # for the whole host
             host = urllib.parse.urlsplit(source.url).netloc
-            for other in self._by_host.get(host, ()):
-                other.not_before = max(other.not_before, now + (wait or pause))
-
-    def _reload(self, reload: Optional[Callable[[], Config]]) -> None:
-        """Take over a changed configuration; a broken one changes nothing."""
-        try:
-            config = reload() if reload else None
-        except ConfigError as exc:
-            log.error("configuration not reloaded: %s", exc)
-            return
-        if config is None:
-            return
-        old, self.watches, self._by_host = self.watches, {}, {}
-        for provider in config.providers:
-            watch = old.get(provider.name)
-            if watch is None or watch.provider != provider:
-                watch = Watch(provider, watch.stored() if watch else "")
-                self._add(watch)
-            self.watches[provider.name] = watch
-        log.info("configuration reloaded: %d provider(s)", len(self.watches))
-
-    def _end(self, once: bool) -> None:
-        """Give running polls a moment to end; hand on what they bring, and all states."""
-        self.fetcher.stop()
-        done, _ = concurrent.futures.wait(list(self._flying), LINGER)
-        for future in done:
-            self._finish(future, True)
-        flying = [watch for watch, _ in self._flying.values()]
-        for watch in self.watches.values():
-            if self._remember and not once and watch not in flying:
-                self._outbox.put(Batch(watch.provider.name, (), watch.stored()))
-        self._pool.shutdown(wait=False)
-        self.fetcher.close()
+            for other in itertools.chain(
+                *(each.sources for each in self.watches.values())
+            ):
+                if urllib.parse.urlsplit(other.url).netloc == host:
+                    other.not_before = max(other.not_before, now + (wait or pause))
 
 
-DETECTED = {
-    EventType.NEW_INCIDENT: "new incident(s)",
-    EventType.INCIDENT_UPDATE: "update(s)",
-    EventType.COMPONENT_STATUS_CHANGE: "component change(s)",
-}
+NO_NETWORK = "(scripts/demo shows an incident without any)"
 
 
-class Notifier:
-    """Tells systemd how we are (sd_notify(3)); silent anywhere else."""
+def ago(at: float) -> str:
+    """Return how long ago *at* was, such as "2 h 5 min"."""
+    minutes, rest = divmod(max(0, int(time.time() - at)), 60)
+    parts = (minutes // 60, "h"), (minutes % 60, "min"), (rest, "s")
+    return " ".join(["%d %s" % part for part in parts if part[0]][:2]) or "0 s"
 
-    def __init__(self) -> None:
-        self._address = os.environ.get("NOTIFY_SOCKET", "")
-        period = os.environ.get("WATCHDOG_USEC", "")
-        self._period = int(period) / 2e6 if period.isdigit() else 3600.0
-        self._due = 0.0
 
-    def say(self, text: str) -> None:
-        """Send one message."""
-        if self._address:
-            name = (
-                self._address.replace("@", "\0", 1)
-                if self._address[0] == "@"
-                else self._address
-            )
-            with contextlib.suppress(OSError), socket.socket(
-                socket.AF_UNIX, socket.SOCK_DGRAM
-            ) as line:
-                line.sendto(text.encode(), name)
-
-    def ping(self, now: float, late: float) -> float:
-        """Ping the watchdog if it is time and polls start on time; return when next."""
-        if now >= self._due:
-            self._due = now + self._period
-            if late < self._period:
-                self.say("WATCHDOG=1")
-        return self._due
+def notify(message: str) -> None:
+    """Tell systemd how we are (sd_notify(3)), if it is there."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with contextlib.suppress(OSError):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.sendto(message.encode(), re.sub("^@", "\0", address))
 
 
 # --- Printing: the one thread that owns the output and the state file. ---
 
 
 class Printer(threading.Thread):
-    """Writes events, and commits the state that has them only when they are out.
+    """Writes events, and commits the state in which they are told after they are out.
 
-    So a crash repeats at most one batch (at least once). When the output fails nothing
-    more is committed: what was not told stays untold in the state.
+    So a crash repeats one batch at most. Once the output has failed nothing more is
+    committed: what was not told stays untold.
     """
 
-    def __init__(
-        self,
-        stream: TextIO,
-        form: Callable[[Event], str],
-        state: Optional[StateFile],
-        on_failure: Callable[[str], None],
-    ) -> None:
+    def __init__(self, form: Callable[[Event], str], state: StateFile | None) -> None:
         super().__init__(name="printer", daemon=True)
-        self.inbox: "queue.Queue[Optional[Batch]]" = queue.Queue()
-        self.failure = ""
-        self._stream, self._form, self._state = stream, form, state
-        self._on_failure = on_failure
+        self.inbox: queue.Queue[Batch | None] = queue.Queue()
+        self.failure, self.on_failure = "", lambda: None
+        self._form, self._state = form, state
 
     def run(self) -> None:
         """Print until None comes."""
-        while True:
+        batch: Batch | None = Batch("", (), None)
+        while batch:
+            due = self._state.due if self._state else None
+            wait = None if due is None else max(0.0, due - time.monotonic())
             try:
-                batch = self.inbox.get(
-                    timeout=self._state.wait() if self._state else None
-                )
+                batch = self.inbox.get(timeout=wait)
+                if batch and not self.failure:
+                    self._print(batch)
             except queue.Empty:
-                self._save()
-                continue
-            if batch is None:
-                break
-            if not self.failure:
-                self._print(batch)
-        if self._state and self._state.wait() is not None:
-            self._save()
+                pass
+            due = self._state.due if self._state else None
+            if (
+                self._state
+                and due is not None
+                and (not batch or due <= time.monotonic())
+            ):
+                self._state.save()
 
     def _print(self, batch: Batch) -> None:
         try:
-            if batch.events:
-                self._stream.write("".join(map(self._form, batch.events)))
-                self._stream.flush()
+            sys.stdout.write("".join(map(self._form, batch.events)))
+            sys.stdout.flush()
         except (OSError, ValueError) as exc:
-            self.failure = _reason(exc)
-            self._on_failure(BROKEN)
-            return
-        if batch.stored and self._state:
-            self._state.commit(batch.provider, batch.stored)
-            if self._state.wait() == 0.0:
-                self._save()
-
-    def _save(self) -> None:
-        if self._state:
-            self._state.save()
+            self.failure = reason(exc)
+            self.on_failure()
+        else:
+            if batch.stored and self._state:
+                self._state.providers[batch.provider] = batch.stored
+                self._state.due = self._state.due or time.monotonic() + 1.0
 
 
 # --- Command line. ---
 
 EXAMPLES = """\
 examples:
-  statuswatch                                   watch everything in providers.ini
-  statuswatch https://status.openai.com         watch one page
-  statuswatch --once --json                     for cron: what changed since the last run
-  statuswatch --check-config --config FILE      check a configuration
+  statuswatch                               watch everything in providers.ini
+  statuswatch https://status.openai.com     watch one page
+  statuswatch --once --json                 for cron: what changed since the last run
+  statuswatch --check-config --config FILE  check a configuration
 """
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the program and return its exit status (0, 1, 2 or 75, see README.md)."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit status: 0, 1, 2 or 75 (README.md has them)."""
     options = build_parser().parse_args(argv)
-    configure_logging(options.verbose - options.quiet)
+    levels = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
+    logging.basicConfig(
+        level=levels[max(0, min(2 + options.verbose - options.quiet, 3))],
+        format="%(asctime)s %(levelname)-8s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+    )
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
         config = read_config(options)
-        if options.check_config:
-            for provider in config.providers:
-                print(describe(provider))
-            return 0
-        if sys.stdout is None:
-            raise StatuswatchError("there is no output to print to")
-        return watch(config, options)
+        if not options.check_config:
+            return run(config, options)
+        for provider in config.providers:
+            urls = " ".join(
+                redact(source.url) for source in Watch(provider, {}).sources
+            )
+            print(clean("%s: %s every %g s" % (provider.name, urls, provider.interval)))
     except ConfigError as exc:
-        for line in str(exc).splitlines():
-            log.error("%s", line)
-        return 2
-    except StateError as exc:
-        log.error("%s: %s", options.state, exc)
-        return 2
-    except StatuswatchError as exc:
         log.error("%s", exc)
-        return 1
+        return 2
+    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -2574,219 +1906,112 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
+    add, yes = parser.add_argument, "store_true"
+
+    def number(key: str) -> Callable[[str], Any]:
+        return lambda text: _parse_value(key, text)
+
     add("urls", nargs="*", metavar="URL", help="watch just these pages")
-    add(
-        "--config",
-        metavar="FILE",
-        help="default: providers.ini here, beside the program or in the usual places",
-    )
-    add(
-        "--interval",
-        metavar="SEC",
-        type=_argument(seconds),
-        help="seconds between polls (default: 30)",
-    )
-    add(
-        "--once",
-        action="store_true",
-        help="poll every provider once, print what changed since the last run, exit",
-    )
-    add(
-        "--state",
-        metavar="FILE",
-        help="remember across restarts (default with --once: $XDG_STATE_HOME/statuswatch/state.json)",
-    )
-    add("--json", action="store_true", help="print one JSON object per line")
-    add(
-        "--check-config",
-        action="store_true",
-        help="read the configuration, print one line per provider, exit",
-    )
-    add(
-        "--workers",
-        metavar="N",
-        type=_argument(count),
-        help="polls at once (default: 16)",
-    )
+    add("--config", metavar="FILE", help="instead of the first providers.ini found")
+    add("--interval", metavar="SEC", type=number("interval"), help="default: 30")
+    add("--once", action=yes, help="print what changed since the last run, exit")
+    add("--state", metavar="FILE", help="remember across restarts (--once always does)")
+    add("--json", action=yes, help="print one JSON object per line")
+    add("--check-config", action=yes, help="print one line per provider, exit")
+    add("--workers", metavar="N", type=number("workers"), help="default: 16")
     add("-v", "--verbose", action="count", default=0, help="more log lines")
     add("-q", "--quiet", action="count", default=0, help="fewer log lines")
     add("--version", action="version", version="%(prog)s " + __version__)
     return parser
 
 
-def _argument(convert: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return *convert* with its ValueError as argparse wants it."""
-
-    def argument(text: str) -> Any:
-        try:
-            return convert(text)
-        except ValueError as exc:
-            raise argparse.ArgumentTypeError(str(exc)) from exc
-
-    return argument
-
-
-def configure_logging(verbosity: int) -> None:
-    """Send log lines to stderr. Does nothing where a handler is already at work."""
-    levels = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
-    logging.basicConfig(
-        level=levels[max(0, min(2 + verbosity, 3))],
-        format="%(asctime)s %(levelname)-8s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-    )
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-
-
 def read_config(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
-    if options.urls:
-        config = providers_of(options.urls, options.interval)
-    else:
-        path = options.config or find_config()
-        config = load_config(path, options.interval)
-    if options.workers:
-        config = dataclasses.replace(config, workers=options.workers)
-    return config
-
-
-def find_config() -> str:
-    """Return the first providers.ini of the usual places, or raise ConfigError."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    places = [
-        pathlib.Path("providers.ini"),
-        pathlib.Path(__file__).resolve().parent / "providers.ini",
-        pathlib.Path(home) / "statuswatch" / "providers.ini",
-        pathlib.Path("/etc/statuswatch/providers.ini"),
-        pathlib.Path(sys.prefix) / "share" / "statuswatch" / "providers.ini",
-    ]
-    for place in places:
-        if place.exists():
-            return str(place)
-    raise ConfigError("no providers.ini: looked at %s" % ", ".join(map(str, places)))
+    here, share = os.path.dirname(os.path.realpath(__file__)), os.path.join(
+        sys.prefix, "share"
+    )
+    places = [os.path.join(place, "statuswatch") for place in (home, "/etc", share)]
+    found = [os.path.join(place, "providers.ini") for place in ("", here, *places)]
+    path = options.config or next(filter(os.path.exists, found), "")
+    if options.urls:
+        lines = {urllib.parse.urlsplit(redact(url)).netloc: url for url in options.urls}
+        text = "".join("%s = %s\n" % line for line in lines.items())
+        config = parse_config("[providers]\n" + text, "command line", options.interval)
+    elif path:
+        config = load_config(path, options.interval)
+    else:
+        raise ConfigError("no providers.ini, looked for %s" % ", ".join(found))
+    return config._replace(workers=options.workers or config.workers)
 
 
-def default_state() -> str:
-    """Return where --once keeps its state (XDG Base Directory Specification)."""
+def run(config: Config, options: argparse.Namespace) -> int:
+    """Watch until a signal or, with --once, until all is read; return the exit status."""
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(home, "statuswatch", "state.json")
-
-
-def describe(provider: Provider) -> str:
-    """Return one line that says how a provider is watched."""
-    watch = Watch(provider)
-    urls = [source.label() for source in watch.sources] or [redact(provider.urls[0])]
-    kind = provider.platform or (
-        "platform to be found" if is_page(provider.urls[0]) else "sources as given"
-    )
-    return clean(
-        "%s: %s (%s), every %g s"
-        % (provider.name, " ".join(urls), kind, provider.interval)
-    )
-
-
-def watch(config: Config, options: argparse.Namespace) -> int:
-    """Watch until a signal or, with --once, until all are read; return the exit status."""
-    if options.once and not options.state:
-        options.state = default_state()
-    state = StateFile(options.state) if options.state else None
+    default = os.path.join(home, "statuswatch", "state.json") if options.once else ""
+    state = StateFile(options.state or default) if options.state or default else None
+    if state and not state.lock():
+        log.error("%s: another run holds the lock", state.path)
+        return EX_TEMPFAIL
     if state:
-        if not state.lock():
-            log.error("%s: another run holds the lock", options.state)
-            return EX_TEMPFAIL
         state.load()
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    form = format_json if options.json else format_text
-    outbox: "queue.Queue[Optional[Batch]]" = queue.Queue()
-    watcher = Watcher(config, outbox, state.providers if state else {}, bool(state))
-    printer = Printer(sys.stdout, form, state, watcher.inbox.put)
-    printer.inbox = outbox
+    if sys.stdout is None:
+        log.error("output failed: it is closed")
+        return 1
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    printer = Printer(format_json if options.json else format_text, state)
+    watcher = Watcher(config, printer.inbox, state)
+    printer.on_failure = lambda: watcher.inbox.put(BROKEN)
     printer.start()
-    with handled_signals(watcher.inbox.put):
-        announce(config, options)
-        ended = watcher.run(options.once, lambda: read_config(options))
-        outbox.put(None)
-        printer.join(LINGER)
-    status = 0
-    if printer.failure or printer.is_alive():
-        log.error("output failed: %s", printer.failure or "nobody reads it")
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    elif options.once and not ended and watcher.unread:
-        status = 1
-    if printer.is_alive() or any(
-        t.name.startswith("poll") for t in threading.enumerate() if t.is_alive()
-    ):
-        pass
-    return status
+    announce(config, watcher, options.once)
+    stopped: list[int] = []
 
-
-def announce(config: Config, options: argparse.Namespace) -> None:
-    """Say what is watched: on a terminal by a banner, else by a log line."""
-    names = len(config.providers)
-    intervals = sorted({provider.interval for provider in config.providers})
-    every = (
-        "%g" % intervals[0]
-        if len(intervals) == 1
-        else "%g-%g" % (intervals[0], intervals[-1])
-    )
-    hosts = {
-        urllib.parse.urlsplit(url).hostname or ""
-        for p in config.providers
-        for url in p.urls
-    }
-    local = all(
-        host == "localhost" or host.startswith("127.") or host == "::1"
-        for host in hosts
-    )
-    if intervals[0] < POLITE_INTERVAL and not local and not options.once:
-        log.warning(
-            "polling more often than every %g s shows nothing new", POLITE_INTERVAL
-        )
-    if options.once:
-        return
-    if sys.stdout.isatty():
-        rule = "-" * 60
-        lines = (
-            rule,
-            "Monitoring %d status page(s)" % names,
-            "Poll interval: %ss" % every,
-            "Press Ctrl+C to stop",
-            rule,
-        )
-        print("\n".join(lines), flush=True)
-    sources = sum(max(1, len(Watch(p).sources)) for p in config.providers)
-    log.info(
-        "Watching %d provider(s) — %d sources (poll every %ss)", names, sources, every
-    )
-
-
-@contextlib.contextmanager
-def handled_signals(put: Callable[[str], None]) -> Iterator[None]:
-    """Turn signals into messages. A handler may do no more than that: locks deadlock."""
-    stopped = []
-
-    def stop(number: int, frame: object) -> None:
+    def stop(number: int, frame: object) -> None:  # may do no more: locks can deadlock
         if stopped:
             os._exit(128 + number)
         stopped.append(number)
-        put(STOP)
+        watcher.inbox.put(STOP)
 
-    wanted = {
-        signal.SIGINT: stop,
-        signal.SIGTERM: stop,
-        signal.SIGHUP: lambda *_: put(RELOAD),
-    }
-    before = {
-        number: signal.signal(number, handler) for number, handler in wanted.items()
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, lambda *_: watcher.inbox.put(RELOAD))
+    watcher.run(options.once, lambda: read_config(options))
+    printer.inbox.put(None)
+    printer.join(LINGER)
+    broken = printer.failure or ("nobody reads it" if printer.is_alive() else "")
+    if broken:
+        log.error("output failed: %s", broken)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter fails again
+    status = 1 if broken or (options.once and watcher.failed) else 0
+    if any(each.name.startswith(("poll", "slow")) for each in threading.enumerate()):
+        os._exit(status)  # a worker that hangs, in a name look-up say, would hold us
+    return status
+
+
+def announce(config: Config, watcher: Watcher, once: bool) -> None:
+    """Say what is watched: by a banner on a terminal, else by a log line."""
+    pages, every = len(config.providers), min(
+        each.interval for each in config.providers
+    )
+    sources = [
+        source.url for watch in watcher.watches.values() for source in watch.sources
+    ]
+    local = all(re.match(r"\w+://(127\.|localhost|\[::1)", url) for url in sources)
+    if every < POLITE and not local and not once:
+        log.warning("polling more often than every %g s shows nothing new", POLITE)
+    if sys.stdout.isatty() and not once:
+        rule = "-" * 40
+        print(rule, "Monitoring %d status page(s)" % pages, sep="\n")
+        print(
+            "Poll interval: %gs" % every,
+            "Press Ctrl+C to stop",
+            rule,
+            sep="\n",
+            flush=True,
+        )
+    elif not once:
+        words = "Watching %d provider(s) — %d sources (poll every %gs)"
+        log.info(words, pages, len(sources), every)
 
 
 if __name__ == "__main__":

@@ -1050,9 +1050,11 @@ def new_etag(exchange: Exchange) -> None:
 @trick
 def weak_etag(exchange: Exchange) -> None:
     """A weak ETag that must come back byte for byte."""
-    tag = 'W/"w%d"' % exchange.page.version
+    version = exchange.page.version
+    tag = 'W/"w%d"' % version
     if exchange.request.header("If-None-Match") == tag:
         exchange.respond(304, headers=[("ETag", tag)])
+        exchange.page.delivered(version)
     else:
         exchange.healthy(headers=[("ETag", tag)], etag=False)
 
@@ -1381,7 +1383,7 @@ NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010
 def xml_text(text: str) -> str:
     """Escaped for XML; what XML cannot hold becomes a reference of HTML, escaped."""
     text = NOT_XML.sub(lambda match: "&#%d;" % ord(match.group()), text)
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 # --- TLS and a look around. ---

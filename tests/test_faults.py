@@ -127,7 +127,7 @@ def test_a_well_formed_answer_has_its_status(server, trick):
 
 @pytest.mark.parametrize("trick", NEVER_END)
 def test_it_sends_and_never_ends(server, trick):
-    received, ended = raw(server.url(trick), 0.5)
+    received, ended = raw(server.url(trick), 0.3)
     assert received and not ended
     wait_for(lambda: server.connections[0].closed_at)  # it notices that we left
 
@@ -209,7 +209,7 @@ def test_a_page_advances_and_knows_what_is_to_be_told(server):
         ("acme-i0", "acme-i0-u1", "identified"): 1,
         ("acme-c0", "operational", "partial_outage"): 1,
     }
-    assert page.deliveries == 1
+    wait_for(lambda: page.deliveries == 1)
 
 
 def test_every_version_of_a_page_shows_all_that_was_told_since():
