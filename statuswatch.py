@@ -6,12 +6,11 @@
     statuswatch                            watch what providers.ini names, until Ctrl+C
     statuswatch https://status.acme.test   watch just this page
     statuswatch --once                     print what changed since the last run
-    statuswatch --check-config             say what the configuration means
 
 How data flows, which is also the order of this file:
 
     providers.ini -> [Provider] -> scheduler (the main thread)
-        -> worker: poll(): conditional GET -> parse() -> observe() -> [Event]
+        -> worker: poll(): conditional GET -> parse() -> Tracker.observe() -> [Event]
         -> queue.Queue -> printer thread: write, flush, then commit the new state
 
 Who owns what: the scheduler owns the schedule, the deadlines and the health of sources;
@@ -29,7 +28,6 @@ from __future__ import annotations
 import argparse
 import base64
 import codecs
-import collections
 import concurrent.futures
 import configparser
 import contextlib
@@ -57,11 +55,10 @@ import time
 import urllib.parse
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
-from xml.etree.ElementTree import Element, ParseError as XMLError
+from xml.etree.ElementTree import Element, ParseError as XMLError, tostring
 
 import defusedxml.ElementTree
 import requests
-import requests.adapters
 import tenacity
 import urllib3
 
@@ -79,30 +76,31 @@ log.addHandler(logging.NullHandler())
 USER_AGENT = (
     "statuswatch/%s (+https://github.com/statuswatch/statuswatch)" % __version__
 )
-INTERVAL = 30.0  # seconds between two polls; vendors' caches hold a page for about 10,
-POLITE = 10.0  # so that polling more often than that shows nothing new
+INTERVAL = 30.0  # seconds between two polls; vendors' caches hold a page for about 10
+POLITE = 10.0  # seconds; polling more often than that shows nothing new
 TIMEOUT = 20.0  # seconds for one source: attempts, redirects and addresses together
 MAX_SIZE = 5_000_000  # bytes of a decoded body; the largest real page seen has 0.7 MB
-MAX_NODES = 250_000  # XML elements or JSON containers: 0.5 s and 100 MB at worst
+MAX_NODES = 50_000  # XML tags and attributes, or JSON containers; 4,000 are real
 MAX_MARKUP = 20_000  # characters of one text; html.parser can need quadratic time
 MAX_TEXT = 500  # characters of one text on a line
 MAX_VALIDATOR = 1024  # characters; a 60 KB ETag sent back earns "400" for ever
-MAX_HOPS = 5  # redirects of one request
+ATTEMPTS, MAX_HOPS = 3, 5  # requests for one read of a source, redirects of each
 MOVED = 5  # identical permanent redirects in a row, then the new address is kept
-ATTEMPTS = 3  # requests for one read of a source
 BACKOFF_CAP = 300.0  # seconds: longest pause after failures, longest max-age obeyed
 RETRY_AFTER_CAP = 3600.0  # seconds: longest Retry-After obeyed
 UNCONDITIONAL = 6 * 3600.0  # seconds; some servers say 304 for as long as they can
-WORKERS = 16  # polls at once; as many again, times 4, of providers likely to be slow
-SLOW = 0.5  # seconds: what takes longer is likely to be slow again
-PATIENCE = 3  # polls in a row until a stale (R6) or foreign (R14) document is believed
-EARLIER = 8  # bodies of a source that are recognised when they return (R6)
+WORKERS = 16  # polls at once, and four times as many of those likely to be slow
+SLOW = 0.5  # seconds; what takes longer is likely to be slow again
+PATIENCE, EARLIER = (
+    3,
+    8,
+)  # polls until one of the 8 bodies before is believed again (R6)
 ABSENT, ABSENT_ELSEWHERE = 2, 10  # reads without an incident until it is over (R7)
-MEMORY = 500  # incidents remembered at least, and components no longer listed (R8)
-DETAILED = 10  # of the latest incidents more than digests is remembered
+MEMORY, DETAILED = 500, 10  # incidents remembered at least (R8), those with their texts
 AWAY = 600.0  # seconds since the last read that make news old at a start (R15)
 LINGER = 1.0  # seconds that polls, and then the printer, have to end
 WAKE = 0.5  # seconds; a signal that comes just before a wait begins does not end it
+GONE = 5  # failures in a row after which sources that were found are looked for anew
 REMEMBER = 60.0  # seconds between two states handed on without news
 EX_TEMPFAIL = 75  # sysexits.h: another run holds the lock
 
@@ -246,11 +244,14 @@ class Event(NamedTuple):
 
 # --- Config: text -> Config. A mistake is one line: the file, the section, the key. ---
 
+SECTIONS = ("providers", "statuswatch")
+SETTINGS = ("interval", "timeout", "workers", "max_size")
+
 
 def load_config(path: str, interval: float | None = None) -> Config:
-    """Return what a file says; *interval* is stronger than that of `[statuswatch]`.
+    """Return what a file says, or raise ConfigError.
 
-    Raises ConfigError.
+    *interval* is stronger than that of `[statuswatch]`.
     """
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8-sig")
@@ -266,24 +267,21 @@ def parse_config(text: str, path: str, interval: float | None = None) -> Config:
         allow_no_value=True, interpolation=None,
     )  # fmt: skip
     ini.optionxform = str  # type: ignore[assignment,method-assign] # keys keep their case
-    values: dict[str, dict[str, Any]] = collections.defaultdict(dict)
+    values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     where = "[providers]"
     try:
         ini.read_string(text, path)
         for section in ini.sections():
             where = "[%s]" % section
-            keys = OPTIONS if ini.has_option("providers", section) else ()
-            keys = {"statuswatch": SETTINGS, "providers": ()}.get(section, keys)
-            if not keys and section != "providers":
+            keys = SETTINGS if section == "statuswatch" else Provider._fields[3:]
+            if not (section in SECTIONS or ini.has_option("providers", section)):
                 raise ValueError("no provider has that name")
             for key, text in ini.items(section):
                 where = "[%s] %s" % (section, key)
-                if not keys:
-                    values[section][key] = _parse_line(key, text or "")
-                elif key not in keys:
+                if section != "providers" and key not in keys:
                     raise ValueError("unknown key, known: %s" % ", ".join(keys))
-                else:
-                    values[section][key] = _parse_value(key, text or "")
+                convert = parse_line if section == "providers" else parse_value
+                values.setdefault(section, {})[key] = convert(key, text or "")
         if not values["providers"]:
             raise ValueError(
                 "no provider, such as `OpenAI = https://status.openai.com`"
@@ -295,25 +293,43 @@ def parse_config(text: str, path: str, interval: float | None = None) -> Config:
     common = {**values["statuswatch"], **({"interval": interval} if interval else {})}
     shared = {key: common.pop(key) for key in SETTINGS[:2] if key in common}
     lines = values["providers"].items()
-    providers = [Provider(n, *line, **{**shared, **values[n]}) for n, line in lines]
-    return Config(tuple(providers), **common)
+    each = [Provider(n, *line, **{**shared, **values.get(n, {})}) for n, line in lines]
+    return Config(tuple(each), **common)
 
 
-def _parse_line(name: str, value: str) -> tuple[tuple[str, ...], str]:
+def parse_line(name: str, value: str) -> tuple[tuple[str, ...], str]:
     """Return the URLs and the platform of a provider; ValueError for a mistake."""
     urls = tuple(word for word in value.split() if "/" in word or ":" in word)
     platforms = [word for word in value.split() if word not in urls]
     pages = [url for url in urls if is_page(url)]
-    if name in ("providers", "statuswatch"):
-        raise ValueError("a section has that name, call it something else")
-    if not urls:
-        raise ValueError("no URL")
+    if not urls or name in SECTIONS:
+        raise ValueError("no URL" if not urls else "a section has that name")
     if not set(platforms) <= set(PLATFORMS):
-        known = ", ".join(PLATFORMS)
-        raise ValueError("unknown platform %r, known: %s" % (platforms[0], known))
+        raise ValueError("unknown platform, known: %s" % ", ".join(PLATFORMS))
     if len(platforms) > len(pages) or len(urls) > (1 if pages else len(set(urls))):
         raise ValueError("expected one page and its platform, or sources, each once")
     return urls, "".join(platforms)
+
+
+def parse_value(key: str, text: str) -> Any:
+    """Return the value of a key; ValueError says what was expected."""
+    expected = "a name"
+    with contextlib.suppress(ValueError, KeyError):
+        if key in SETTINGS:
+            expected = "a number above 0"
+            number = float(text) if key in SETTINGS[:2] else int(text)
+            if 0 < number < 1e9:
+                return number
+        elif key == "maintenance":
+            expected = "yes or no"
+            return configparser.ConfigParser.BOOLEAN_STATES[text.lower()]
+        elif key == "min_impact":
+            expected = "one of " + ", ".join(IMPACTS)
+            return IMPACTS[IMPACTS.index(text)]
+        elif text:
+            names = tuple(name.strip().casefold() for name in text.split(","))
+            return names if key == "components" else text
+    raise ValueError("expected %s, got %r" % (expected, text))
 
 
 def is_page(url: str) -> bool:
@@ -327,33 +343,6 @@ def is_page(url: str) -> bool:
     raise ValueError("bad URL %r, expected http:// or https://" % redact(url))
 
 
-def _parse_value(key: str, text: str) -> Any:
-    with contextlib.suppress(ValueError, KeyError):
-        if key in ("interval", "timeout", "workers", "max_size"):
-            number = float(text) if key in ("interval", "timeout") else int(text)
-            if 0 < number < 1e9:
-                return number
-        elif key == "maintenance":
-            return configparser.ConfigParser.BOOLEAN_STATES[text.lower()]
-        elif key == "min_impact":
-            return IMPACTS[IMPACTS.index(text)]
-        elif text:
-            names = tuple(name.strip().casefold() for name in text.split(","))
-            return names if key == "components" else text
-    raise ValueError("expected %s, got %r" % (EXPECTED.get(key, "a name"), text))
-
-
-SETTINGS = ("interval", "timeout", "workers", "max_size")
-OPTIONS = Provider._fields[3:]
-EXPECTED = {
-    "interval": "a number of seconds above 0",
-    "timeout": "a number of seconds above 0",
-    "workers": "a whole number above 0",
-    "max_size": "a whole number of bytes above 0",
-    "maintenance": "yes or no",
-    "min_impact": "one of " + ", ".join(IMPACTS),
-}
-
 # --- Text: all remote text is hostile. Pure. ---
 
 # What could drive a terminal, reorder a line or break an encoder: C0, C1 and DEL but
@@ -365,8 +354,8 @@ _HOSTILE = re.compile(
     "\U000e0000-\U000e007f]"
 )
 _BLOCKS = frozenset(
-    "address article aside blockquote br dd div dl dt figure footer form h1 h2 h3 h4 h5 "
-    "h6 header hr li main nav ol p pre section table tbody td tfoot th thead tr ul".split()
+    "address article aside blockquote br dd div dl dt figure footer form h1 h2 h3 h4 "
+    "h5 h6 header hr li main nav ol p pre section table td tfoot th thead tr ul".split()
 )
 # Tags that mean something in the feeds of status pages: they become control characters,
 # of which the text itself has none.
@@ -430,10 +419,16 @@ class _MarkupParser(html.parser.HTMLParser):
 _CODECS = re.compile(  # of text; Python has others, some slow on purpose (punycode)
     r"(?i)(utf|ucs|iso|8859|latin|windows|cp\d|koi8|big5|gb|euc|shift|sjis|ascii|us-)"
 )
+_STARTS = (  # byte order marks, and how a document can begin that has none
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"), (b"<\0", "utf-16-le"), (b"{\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"), (b"\0{", "utf-16-be"),
+)  # fmt: skip
 _ENCODING = re.compile(r"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
 _CHARSET = re.compile(r"""(?i)charset\s*=\s*["']?([\w.:-]+)""")
-_FEED_SPACES = re.compile(
-    r"(?i)/atom|purl\.org/(atom|rss|net/rss)|netscape\.com|rdf-syntax|userland|/rss"
+_SPACES = re.compile(  # XML namespaces of what feeds are made of
+    "(?i)/atom|/rss|purl.org/(atom|net/rss)|netscape.com|rdf-syntax|userland|1999/xhtml"
 )
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
 _INCIDENT_PATH = re.compile(r"/incidents/([^/?#\s]+)")
@@ -460,9 +455,9 @@ def parse(body: bytes, content_type: str = "") -> Page:
     """
     text = _decode(body, content_type)
     document = _read_xml(text) if text.startswith("<") else _read_json(text)
-    for recognise, read in FORMATS:
+    for recognise, read_page in FORMATS:
         if recognise(document):
-            return read(document)
+            return read_page(document)
     raise ParseError("well-formed, but not of a status page we know")
 
 
@@ -497,20 +492,14 @@ def word(text: str) -> str:
 
 
 def _decode(body: bytes, content_type: str) -> str:
-    found = _ENCODING.match(body[:256].decode("latin-1"))
-    found = found or _CHARSET.search(content_type)
-    encoding = found[1] if found and _CODECS.match(found[1]) else "utf-8"
-    if body.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        encoding = "utf-32"
-    elif body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    elif body.startswith(codecs.BOM_UTF8):
-        encoding = "utf-8-sig"
-    elif body[1:4:2] == b"\0\0" or body[:4:2] == b"\0\0":
-        encoding = "utf-16-be" if body[:1] == b"\0" else "utf-16-le"
-    with contextlib.suppress(LookupError, ValueError):
-        return body.decode(encoding, "replace").strip()
-    return body.decode("utf-8", "replace").strip()
+    declared = _ENCODING.match(body[:256].decode("latin-1"))
+    declared = declared or _CHARSET.search(content_type)
+    encoding = declared[1] if declared and _CODECS.match(declared[1]) else "utf-8"
+    starts = [name for start, name in _STARTS if body.startswith(start)]
+    for name in (*starts, encoding, "utf-8"):
+        with contextlib.suppress(LookupError, ValueError):
+            return body.decode(name).strip()
+    raise ParseError("neither text in %s nor in UTF-8" % encoding[:20])
 
 
 def _read_xml(text: str) -> Element:
@@ -518,17 +507,17 @@ def _read_xml(text: str) -> Element:
 
     The text is parsed whole: expat needs quadratic time for pieces (CVE-2023-52425).
     """
-    if text.count("<") > MAX_NODES:
-        raise ParseError("XML of over %d elements" % MAX_NODES)
+    if text.count("<") + text.count("=") > MAX_NODES:
+        raise ParseError("too large")
     if re.match(r"(?i)<(!doctype )?html\b", text):
-        raise ParseError("an HTML page, not a status document")
+        raise ParseError("an HTML page")
     try:
         root: Element = defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
     except (XMLError, ValueError) as exc:  # DefusedXmlException is a ValueError
         raise ParseError("not well-formed XML: %s" % clean(str(exc))[:80]) from exc
     for element in root.iter():
         space, _, name = element.tag.rpartition("}")
-        if not space or _FEED_SPACES.search(space) or name in ("encoded", "date"):
+        if not space or _SPACES.search(space) or name in ("encoded", "date"):
             element.tag = name.lower()
     return root
 
@@ -539,9 +528,10 @@ def _read_json(text: str) -> Any:
             raise ValueError("a key stands twice")
         return dict(pairs)
 
-    if text.count("{") + text.count("[") > MAX_NODES:
-        raise ParseError("JSON of over %d values" % MAX_NODES)
-    try:  # int refuses NaN and Infinity, which are no JSON
+    try:
+        if text.count("{") + text.count("[") > MAX_NODES:
+            raise ValueError("too large")
+        # int refuses NaN and Infinity, which are no JSON
         return json.loads(text, parse_constant=int, object_pairs_hook=unique)
     except (ValueError, RecursionError) as exc:
         why = clean(str(exc))[:80] if text else "an empty body"
@@ -582,15 +572,16 @@ def parse_statuspage(document: dict[str, Any]) -> Page:
     incidents += [_incident(row, url)._replace(maintenance=True) for row in planned]
     return Page(
         "incident.io" if _ULID.fullmatch(key) else "statuspage",
-        id=key,
-        url=url if url.startswith("http") else "",
-        at=parse_time(_get(page, "updated_at")),
-        components=tuple(components),
-        incidents=tuple(incidents),
+        key,
+        url if url.startswith("http") else "",
+        parse_time(_get(page, "updated_at")),
+        tuple(components),
+        tuple(incidents),
         # summary.json lists all that is unresolved, unresolved.json nothing else;
         # incidents.json has the latest 50, resolved or not.
-        complete={"status", "components"} <= document.keys()
-        or ("incidents" in document and ongoing),
+        {"status", "components"} <= document.keys()
+        or "incidents" in document
+        and ongoing,
     )
 
 
@@ -675,9 +666,9 @@ def parse_feed(root: Element) -> Page:
     host = re.search(r"(?:://|^tag:)([\w.-]+)", link or _first(head, "id"))
     return Page(
         platform,
-        id=host[1].lower() if host and platform != "feed" else "",
-        url=redact(link) if link.startswith("http") else "",
-        at=max(filter(None, map(parse_time, times)), default=None),
+        host[1].lower() if host and platform != "feed" else "",
+        redact(link) if link.startswith("http") else "",
+        max(filter(None, map(parse_time, times)), default=None),
         incidents=tuple(incidents.values()),
     )
 
@@ -727,16 +718,18 @@ def _first(element: Element, *names: str) -> str:
 
 def _construct(element: Element) -> str:
     """Return the marked text of a text construct: plain text, HTML or XHTML."""
-    text = "".join(element.itertext())
-    plain = len(element) or element.get("type") == "text"
-    return _HOSTILE.sub("", text) if plain else marked(text)
+    if len(element):
+        element.tag = "div"
+        return marked(tostring(element, "unicode", "html"))
+    text = element.text or ""
+    return _HOSTILE.sub("", text) if element.get("type") == "text" else marked(text)
 
 
 def _link(element: Element) -> str:
     """Return the address of the web page that an entry, or a feed, is about."""
-    for link in element.findall("link"):
-        text = (link.get("href") or link.text or "").strip()
-        if link.get("rel", "alternate") == "alternate" and text:
+    for link in element.findall("link") + element.findall("guid"):
+        text, kind = (link.get("href") or link.text or "").strip(), link.get("rel")
+        if text and kind in (None, "alternate") and link.get("isPermaLink") != "false":
             return text
     return ""
 
@@ -754,12 +747,18 @@ PLATFORMS = {  # where the sources of a page are; of alternatives, the first tha
 
 @dataclasses.dataclass
 class Source:
-    """A polled URL and what is remembered of it, in the state file too: all but *url*.
+    """A polled URL and what is remembered of it; RUNTIME fields are not stored.
 
     Owned by the worker that polls the provider, between polls by the scheduler.
     """
 
+    RUNTIME = ("url", "away", "not_before")
     url: str
+    away: bool | None = (
+        None  # is what is new old news? (R15) None before the first read
+    )
+    not_before: float = 0.0  # monotonic: back-off and politeness forbid to ask earlier
+    wait_until: float = 0.0  # the same as a time of day
     seeded: bool = False
     etag: str = ""
     modified: str = ""
@@ -775,24 +774,12 @@ class Source:
     failures: int = 0  # in a row,
     failed_at: float = 0.0  # since when,
     warned: bool = False  # and has that been said?
-    wait_until: float = 0.0  # neither back-off nor politeness allow to ask before
     moved_to: str = ""  # where it was permanently redirected to,
     moved: int = 0  # and how often in a row
-    first: bool = True  # not read yet since the start (R15); not stored, and neither is
-    not_before: float = 0.0  # wait_until in monotonic seconds
 
     def slot(self) -> str:
         """Return its name in memory and state file, which have no secrets of URLs."""
         return digest(self.url, size=5)
-
-
-class Read(NamedTuple):
-    """A good read of a source; page is None where nothing has changed."""
-
-    source: Source
-    page: Page | None
-    seeded: bool = True  # has it been read before?
-    away: bool = False  # is what is new old news? (R15)
 
 
 def accept(source: Source, page: Page, body: str) -> str:
@@ -872,28 +859,31 @@ class Tracker:
             views = {slot: View(*values) for slot, values in views.items()}
             self.stories[key] = Story(views, *rest)
 
-    def observe(self, reads: Sequence[Read]) -> None:
-        """Add the events of a poll; *reads* are all its good reads.
+    def observe(self, reads: Sequence[tuple[Source, Page | None]]) -> None:
+        """Add the events of a poll: *reads* are its good ones, None is an unchanged page.
 
         The first read of a source is silent (R1), and so is the same read again.
         Events come source by source, and those of an incident oldest first.
         """
-        for read in reads:
-            if not read.seeded:
-                self._forget(read.source.slot())
-            for incident in read.page.incidents if read.page else ():  # merge them (R9)
+        pages = [(source, page) for source, page in reads if page]
+        for source, page in pages:
+            if not source.seeded:
+                self._forget(source.slot())
+            for incident in page.incidents:  # whatever source knows it (R9)
                 story = self.stories.pop(incident.id, None) or Story()
                 self.stories[incident.id] = story  # the latest last
                 for name in ("title", "url", "components", "impact", "maintenance"):
                     vars(story)[name] = getattr(incident, name) or vars(story)[name]
         # Updates without words may be told by another source in full: those come last.
-        for read in sorted(reads, key=lambda read: not _has_words(read.page)):
-            for incident in reversed(read.page.incidents if read.page else ()):
-                self._see_incident(read, incident)
-            if read.page:
-                self._see_components(read, read.page)
-        for read in reads:
-            self._see_absences(read)
+        worded = [any(u.body for i in p.incidents for u in i.updates) for _, p in pages]
+        for _, (source, page) in sorted(
+            zip(worded, pages), key=lambda pair: not pair[0]
+        ):
+            for incident in reversed(page.incidents):
+                self._see_incident(source, incident)
+            self._see_components(source, page)
+        for source, page_ in reads:
+            self._see_absences(source, page_)
 
     def _forget(self, slot: str) -> None:
         """Forget what a source shows, but not what was told: it seeds (R1, R14)."""
@@ -903,10 +893,10 @@ class Tracker:
         for key in [key for key, part in self.components.items() if part[2] == slot]:
             del self.components[key]
 
-    def _see_incident(self, read: Read, incident: Incident) -> None:
+    def _see_incident(self, source: Source, incident: Incident) -> None:
         """Tell the updates of an incident that are not told yet (R2, R3, R4, R9)."""
         story = self.stories[incident.id]
-        view = story.views.setdefault(read.source.slot(), View())
+        view = story.views.setdefault(source.slot(), View())
         known = any(each.shown or each.gone for each in story.views.values())
         fresh, shown = False, set()
         updates = incident.updates
@@ -928,7 +918,7 @@ class Tracker:
                 view.shown[key], fresh = value, True
                 if view.count(counted) > told:  # R9
                     kind = INCIDENT_UPDATE if known else NEW_INCIDENT
-                    self._tell(read, kind, incident.id, update, edited=bool(before))
+                    self._tell(source, kind, incident.id, update, edited=bool(before))
                 known = True
         for key in [k for k, mark in view.shown.items() if not mark and k not in shown]:
             del view.shown[key]  # it has no id, so that it is new if it returns (R3)
@@ -938,49 +928,49 @@ class Tracker:
             if view.names not in ("", names) and not fresh:  # R4
                 body = incident.updates[-1].body if incident.updates else ""
                 update = Update("", incident.status, body, None)
-                self._tell(read, INCIDENT_UPDATE, incident.id, update, edited=True)
+                self._tell(source, INCIDENT_UPDATE, incident.id, update, edited=True)
             view.names = names
         view.status, view.absent, view.gone = incident.status, 0, view.gone[-MEMORY:]
 
-    def _see_components(self, read: Read, page: Page) -> None:
+    def _see_components(self, source: Source, page: Page) -> None:
         """Tell which components changed (R5).
 
         A component belongs to the source that showed its status last. Another, which may
         lag behind, takes it over with a newer time, or once its owner lists it no more.
         """
-        slot, listed = read.source.slot(), {
-            component.id for component in page.components
-        }
-        for key, (status, at, owner) in self.components.items():
+        slot, listed = source.slot(), {component.id for component in page.components}
+        for key, (status, since, owner) in self.components.items():
             if owner == slot and key not in listed:
-                self.components[key] = (status, at, "")
-        for component in page.components:
-            status, at, owner = self.components.pop(component.id, ("", 0.0, ""))
-            since = component.at.timestamp() if component.at else 0.0
-            self.components[component.id] = (status, at, owner)
-            if component.status and (owner in ("", slot) or since > at):
-                self.components[component.id] = (component.status, since, slot)
-                if status not in ("", component.status):
-                    # A time that did not change with the status is not that of the change.
-                    when = component.at if since > at else None
-                    update = Update("", component.status, status, when)
-                    self._tell(
-                        read,
-                        COMPONENT_STATUS_CHANGE,
-                        component.id,
-                        update,
-                        component.name,
-                    )
+                self.components[key] = (status, since, "")
+        for key, name, status, at in page.components:
+            before, since, owner = self.components.pop(key, ("", 0.0, ""))
+            now = at.timestamp() if at else 0.0
+            if not status or (owner not in ("", slot) and now <= since):
+                self.components[key] = (before, since, owner)
+                continue
+            self.components[key] = (status, now, slot)
+            if before not in ("", status):
+                self._add(
+                    source,
+                    COMPONENT_STATUS_CHANGE,
+                    components=(name,),
+                    status=status,
+                    previous_status=before,
+                    component_id=key,
+                    url=page.url or None,
+                    # A time that did not change with the status is not the change's.
+                    occurred_at=at if now > since else None,
+                )
 
-    def _see_absences(self, read: Read) -> None:
+    def _see_absences(self, source: Source, page: Page | None) -> None:
         """Tell which incidents a source that lists all unresolved ones dropped (R7)."""
-        slot, page = read.source.slot(), read.page
+        slot = source.slot()
         listed = {incident.id for incident in page.incidents} if page else ()
         for key, story in self.stories.items():
             view = story.views.get(slot)
             if view is None or key in listed or not (page or view.pending()):
                 continue
-            view.absent = view.absent + 1 if read.source.complete else -1
+            view.absent = view.absent + 1 if source.complete else -1
             others = [each for name, each in story.views.items() if name != slot]
             unresolved = any(each.status in OPEN and not each.absent for each in others)
             if not view.status or not view.pending():
@@ -990,50 +980,38 @@ class Tracker:
             elif view.absent >= (ABSENT_ELSEWHERE if unresolved else ABSENT):
                 view.status = "completed" if story.maintenance else "resolved"
                 update = Update("", view.status, "no longer listed by the vendor", None)
-                self._tell(read, INCIDENT_UPDATE, key, update, inferred=True)
+                self._tell(source, INCIDENT_UPDATE, key, update, inferred=True)
 
     def _tell(
-        self,
-        read: Read,
-        kind: str,
-        key: str,
-        update: Update,
-        name: str = "",
-        **more: Any,
+        self, source: Source, kind: str, key: str, update: Update, **more: bool
     ) -> None:
-        """Add an event, unless the source is being seeded (R1) or nobody wants it."""
-        event = Event(
+        story = self.stories[key]
+        self._add(
+            source,
             kind,
-            self.provider.name,
-            self.provider.product or self.provider.name,
+            components=tuple(story.components),
+            title=story.title,
             status=update.status or None,
+            previous_status=story.status or None,
+            message=update.body,
+            impact=story.impact or None,
+            maintenance=story.maintenance,
+            incident_id=key,
+            update_id=update.id or None,
+            url=story.url or None,
             occurred_at=update.at,
-            detected_at=self.now,
-            while_away=read.away,  # R15
-            source=redact(read.source.url),
             **more,
         )
-        if name:
-            url = read.page and read.page.url or None
-            event = event._replace(components=(name,), component_id=key, url=url)
-            event = event._replace(previous_status=update.body)
-        else:
-            story = self.stories[key]
-            event = event._replace(
-                components=tuple(story.components),
-                title=story.title,
-                previous_status=story.status or None,
-                message=update.body,
-                impact=story.impact or None,
-                maintenance=story.maintenance,
-                incident_id=key,
-                update_id=update.id or None,
-                url=story.url or None,
-            )
-            story.status = (
-                story.status if event.edited else update.status or story.status
-            )
-        if read.seeded and is_wanted(self.provider, event):
+        if not more.get("edited"):
+            story.status = update.status or story.status
+
+    def _add(self, source: Source, kind: str, **fields: Any) -> None:
+        name, product = self.provider.name, self.provider.product
+        event = Event(kind, name, product or name, source=redact(source.url), **fields)
+        event = event._replace(
+            detected_at=self.now, while_away=bool(source.away)
+        )  # R15
+        if source.seeded and is_wanted(self.provider, event):  # R1
             self.events.append(event)
 
     def pending(self) -> bool:
@@ -1042,20 +1020,19 @@ class Tracker:
 
     def memory(self) -> str:
         """Return all as JSON, without the oldest of what is no longer listed (R8)."""
-        stories: dict[str, list[Any]] = {}
+        kept: dict[str, list[Any]] = {}
         for number, (key, story) in enumerate(reversed(self.stories.items())):
-            if number < MEMORY or any(
-                v.pending() or not v.absent for v in story.views.values()
-            ):
+            needed = [v for v in story.views.values() if v.pending() or not v.absent]
+            if number < MEMORY or needed:
                 if number >= DETAILED and (story.status in DONE or not story.status):
                     story = Story(story.views, story.status)
                 views = {slot: _packed(view) for slot, view in story.views.items()}
-                stories[key] = [views, *_packed(story)[1:]]
+                kept[key] = [views, *_packed(story)[1:]]
         unlisted = [key for key, part in self.components.items() if not part[2]]
         for key in unlisted[:-MEMORY]:
             del self.components[key]
-        stories = dict(reversed(stories.items()))
-        return json.dumps([stories, self.components], separators=(",", ":"))
+        memory = [dict(reversed(kept.items())), self.components]
+        return json.dumps(memory, separators=(",", ":"))
 
 
 def _packed(record: Any) -> list[Any]:
@@ -1066,14 +1043,6 @@ def _packed(record: Any) -> list[Any]:
     return values
 
 
-def _has_words(page: Page | None) -> bool:
-    return (
-        any(update.body for each in page.incidents for update in each.updates)
-        if page
-        else False
-    )
-
-
 def is_wanted(provider: Provider, event: Event) -> bool:
     """Return whether the provider's filters let *event* through (R13)."""
     if event.maintenance and not provider.maintenance:
@@ -1081,11 +1050,8 @@ def is_wanted(provider: Provider, event: Event) -> bool:
     if event.impact in IMPACTS[: IMPACTS.index(provider.min_impact)]:
         return False
     names = {name.casefold() for name in (*event.components, event.component_id or "")}
-    return not (
-        provider.components
-        and event.components
-        and names.isdisjoint(provider.components)
-    )
+    wanted = provider.components
+    return not (wanted and event.components and names.isdisjoint(wanted))
 
 
 # --- Formatting: Event -> text. Pure. ---
@@ -1100,12 +1066,12 @@ def format_text(event: Event) -> str:
 
     affected = ", ".join(event.components) or event.title or ""
     product = " - ".join(filter(None, (event.product, short(affected))))
-    status = (event.status or "unknown").replace("_", " ").capitalize()
+    status = clean(event.status or "unknown").replace("_", " ").capitalize()
     status += " (while away)" if event.while_away else ""
     message = event.message or (event.title if event.components else "")
     status += " — " + short(message) if message else ""
     at = str(event.occurred_at or event.detected_at)[:19]
-    return "[%s] Product: %s\nStatus: %s\n\n" % (at, clean(product), clean(status))
+    return "[%s] Product: %s\nStatus: %s\n\n" % (at, clean(product), status)
 
 
 def format_json(event: Event) -> str:
@@ -1119,6 +1085,7 @@ def format_json(event: Event) -> str:
 # --- Fetching: URL -> Response. The network, and only here. Called by workers. ---
 
 NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _current = threading.local()  # .attempt is the Attempt that this worker makes
 
 
@@ -1136,20 +1103,19 @@ class Response(NamedTuple):
 class Attempt:
     """A fetch under a deadline, at which the scheduler's thread cuts it.
 
-    It has a duplicate of the socket in use. Shutting that ends any connect, handshake or
-    read, whatever has been wrapped around the socket meanwhile.
+    It has a duplicate of the socket in use. Shutting that ends any handshake or read,
+    whatever has been wrapped around the socket meanwhile.
     """
 
-    def __init__(self, due: float, proxied: bool) -> None:
-        self.due, self.proxied, self.over = due, proxied, False
-        self.private = True  # may it go to a private address? The configured page may.
-        self.peer = ""
+    def __init__(self, due: float) -> None:
+        self.due, self.over = due, False
+        self.peer, self.public = "", False  # public pages must not lead to private ones
         self._line: socket.socket | None = None
         self._lock = threading.Lock()  # held while _line is replaced or shut
 
     def attach(self, line: socket.socket | None, peer: str = "") -> None:
         """Make *line*, which leads to *peer*, what cut() cuts; None for nothing."""
-        if line and not (self.private or self.proxied or _is_public(peer)):
+        if line and self.public and not _is_public(peer):
             raise FetchError("redirect from a public page to a private address")
         with self._lock:
             if self._line:
@@ -1186,6 +1152,7 @@ class _Connection(urllib3.connection.HTTPConnection):
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 attempt.attach(line, str(address[0]))
                 line.connect(address)
+                attempt.left()  # what was cut can look connected
                 return line
             except (OSError, FetchError) as exc:
                 line.close()
@@ -1202,27 +1169,33 @@ class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
     pass
 
 
-_POOLS = {
-    "http": type("Pool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": _Connection}),
-    "https": type(
-        "Pool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": _SecureConnection}
-    ),
-}
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
     """A transport with one TLS context; requests alone makes one for each host."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or requests.certs.where()
-        place = "capath" if os.path.isdir(bundle) else "cafile"
-        self.context = ssl.create_default_context(**{place: bundle})
+        bundle = (
+            os.environ.get("REQUESTS_CA_BUNDLE")
+            or requests.utils.DEFAULT_CA_BUNDLE_PATH
+        )
+        where = {"capath" if os.path.isdir(bundle) else "cafile": bundle}
+        self.context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, **where)
         super().init_poolmanager(*args, ssl_context=self.context, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self._adopt(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, ssl_context=self.context, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        kwargs["ssl_context"] = self.context
+        return self._adopt(super().proxy_manager_for(*args, **kwargs))
+
+    def _adopt(self, manager: Any) -> Any:
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
         return manager
 
     def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
@@ -1259,9 +1232,8 @@ class Fetcher:
         headers.update({"If-Modified-Since": modified} if modified else {})
         if url not in self._proxies:
             self._proxies[url] = requests.utils.get_environ_proxies(url)
-        attempt = Attempt(time.monotonic() + timeout, bool(self._proxies[url]))
+        attempt = _current.attempt = Attempt(time.monotonic() + timeout)
         self._attempts.add(attempt)
-        _current.attempt = attempt
         try:
             return self._retry(self._follow, attempt, url, headers)
         except FetchError as exc:
@@ -1286,7 +1258,7 @@ class Fetcher:
 
     def _follow(self, attempt: Attempt, url: str, headers: dict[str, str]) -> Response:
         """Return the answer at the end of at most MAX_HOPS redirects."""
-        attempt.private, permanent, moved_to = True, True, ""
+        permanent, moved_to, attempt.public = True, "", False
         try:
             for _ in range(MAX_HOPS + 1):
                 if self.stopping.is_set():
@@ -1295,9 +1267,8 @@ class Fetcher:
                 if proxies is None:
                     proxies = requests.utils.get_environ_proxies(url)
                 request = requests.Request("GET", url, headers).prepare()
-                answer = self._adapter.send(
-                    request, True, attempt.left(), proxies=proxies
-                )
+                left = attempt.left()
+                answer = self._adapter.send(request, True, left, proxies=proxies)
                 with contextlib.closing(answer):
                     target = answer.headers.get("Location")
                     if not target or answer.status_code not in REDIRECTS:
@@ -1305,7 +1276,7 @@ class Fetcher:
                     url = _hop(url, target)
                     permanent = permanent and answer.status_code in (301, 308)
                     moved_to = url if permanent else moved_to
-                    attempt.private = attempt.private and not _is_public(attempt.peer)
+                    attempt.public = attempt.public or _is_public(attempt.peer)
         except (requests.exceptions.SSLError, ValueError) as exc:  # will not pass
             raise FetchError(reason(exc)) from exc
         except NETWORK_ERRORS as exc:
@@ -1316,12 +1287,18 @@ class Fetcher:
         self, attempt: Attempt, answer: requests.Response, moved_to: str
     ) -> Response:
         """Return what *answer* is good for: only 200, and 304 if asked for, are."""
-        status, headers, body = answer.status_code, answer.headers, bytearray()
+
+        def header(name: str) -> str:
+            return str(answer.headers.get(name, ""))
+
+        def validator(name: str) -> str:
+            value = header(name)
+            return value if len(value) <= MAX_VALIDATOR and value.isprintable() else ""
+
+        status, body = answer.status_code, bytearray()
         asked = {"If-None-Match", "If-Modified-Since"} & set(answer.request.headers)
         if status != 200 and not (status == 304 and asked):
-            wait = parse_retry_after(
-                headers.get("Retry-After", ""), headers.get("Date", "")
-            )
+            wait = parse_retry_after(header("Retry-After"), header("Date"))
             passing = wait is None and (status == 429 or status >= 500)
             details = {"status": status, "retry_after": wait, "passing": passing}
             raise FetchError("HTTP status %d" % status, **details)
@@ -1331,24 +1308,14 @@ class Fetcher:
             if len(body) > self.max_size:
                 raise FetchError("a body of over %d bytes" % self.max_size)
         attempt.left()  # what was cut can look complete
-        validators = [headers.get(name, "") for name in ("ETag", "Last-Modified")]
-        validators = [
-            v if len(v) <= MAX_VALIDATOR and v.isprintable() else "" for v in validators
-        ]
-        fresh_for = parse_max_age(
-            headers.get("Cache-Control", ""), headers.get("Age", "")
-        )
-        kind = headers.get("Content-Type", "")
         return Response(
             bytes(body) if status == 200 else None,
-            kind,
-            *validators,
-            fresh_for,
+            header("Content-Type"),
+            validator("ETag"),
+            validator("Last-Modified"),
+            parse_max_age(header("Cache-Control"), header("Age")),
             moved_to,
         )
-
-
-REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
 def _is_public(address: str) -> bool:
@@ -1367,10 +1334,10 @@ def _hop(url: str, target: str) -> str:
 
 def parse_max_age(cache_control: str, age: str) -> float:
     """Return for how many seconds an answer is fresh (RFC 9111), at most BACKOFF_CAP."""
-    found = re.search(r"(?i)(?:^|[\s,])max-age\s*=\s*\"?([0-9]{1,9})\b", cache_control)
+    found = re.search(r"(?i)(?:^|[\s,])max-age\s*=\s*\"?([0-9]+)", cache_control)
     if not found or re.search("(?i)no-cache|no-store", cache_control):
         return 0.0
-    spent = int(age) if re.fullmatch("[0-9]{1,9}", age) else 0
+    spent = float(age) if re.fullmatch("[0-9]{1,9}", age) else 0.0
     return max(0.0, min(float(found[1]) - spent, BACKOFF_CAP))
 
 
@@ -1380,9 +1347,10 @@ def parse_retry_after(value: str, date: str) -> float | None:
     A date counts from the answer's own *date*, since clocks differ (RFC 9110, 10.2.3).
     """
     if re.fullmatch("[0-9]+", value):
-        return min(float(value[:9]), RETRY_AFTER_CAP)
+        return min(float(value), RETRY_AFTER_CAP)
     until, since = parse_time(value), parse_time(date) or datetime.now(UTC)
-    return until and max(0.0, min((until - since).total_seconds(), RETRY_AFTER_CAP))
+    wait = (until - since).total_seconds() if until else 0.0
+    return max(0.0, min(wait, RETRY_AFTER_CAP)) if until else None
 
 
 def reason(exc: BaseException) -> str:
@@ -1395,16 +1363,14 @@ def reason(exc: BaseException) -> str:
     words = getattr(exc, "verify_message", "") or getattr(exc, "strerror", "")
     words = "timed out" if isinstance(exc, socket.timeout) else words
     return clean(words or re.sub("(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__))[:100]
-
-
 # --- State: what outlives the program. The printer's, but for lock() and load(). ---
 
 
 class StateFile:
     """A JSON file for one configuration, and a lock beside it.
 
-    `{"version": 1, "sha256": "...", "providers": {name: {"sources", "memory"}}}`, where
-    the checksum is that of the bytes between the version and itself left out.
+    `{"version": 1, "sha256": "...", "providers": {name: {"urls", "sources", "memory"}}}`,
+    the checksum being that of the text of `providers`.
     """
 
     VERSION = 1
@@ -1432,14 +1398,20 @@ class StateFile:
         try:
             body = self.path.read_bytes()
             stored = json.loads(body)
-            self.providers = stored["providers"]
+            self.providers = stored.get("providers")
             if self._encoded() != body or self.path.stat().st_uid != os.geteuid():
                 if type(stored["version"]) is int and stored["version"] > self.VERSION:
                     raise ConfigError("%s: a newer version wrote it" % self.path)
                 raise ValueError
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, LookupError, TypeError, RecursionError) as exc:
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ) as exc:
             self.providers, aside = {}, "%s.corrupt-%d" % (self.path, time.time())
             with contextlib.suppress(OSError):
                 os.replace(self.path, aside)
@@ -1454,12 +1426,9 @@ class StateFile:
 
     def save(self) -> None:
         """Write the file, all of it or nothing."""
-        began, temporary = time.monotonic(), "%s.tmp-%d" % (self.path, os.getpid())
-        self.due = None
+        self.due, temporary = None, "%s.tmp-%d" % (self.path, os.getpid())
         try:
-            with open(
-                temporary, "wb", opener=lambda p, f: os.open(p, f, 0o600)
-            ) as file:
+            with open(temporary, "wb", opener=_open_private) as file:
                 file.write(self._encoded())
                 file.flush()
                 os.fsync(file.fileno())
@@ -1472,12 +1441,15 @@ class StateFile:
                 os.unlink(temporary)
             level = logging.DEBUG if self._failing else logging.WARNING
             log.log(level, "%s: cannot be written: %s", self.path, reason(exc))
-            self._failing = True
-            self.due = time.monotonic() + 1.0
-        else:
-            if self._failing:
-                log.info("%s: can be written again", self.path)
-            self._failing = False
+            self._failing, self.due = True, time.monotonic() + 1.0
+            return
+        if self._failing:
+            log.info("%s: can be written again", self.path)
+        self._failing = False
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 # --- Watching: the scheduler's thread, and the workers it hands providers to. ---
@@ -1490,11 +1462,14 @@ class Watch:
         self.provider, self.memory = provider, stored.get("memory", "")
         self.pending = True  # let the first poll find out
         self.sick = True  # a poll is likely to be slow, as far as we know
-        self.handed_at = 0.0
-        urls: Sequence[str] = provider.urls
-        if is_page(urls[0]):
-            paths = PLATFORMS[provider.platform or "statuspage"]
-            urls = [urllib.parse.urljoin(urls[0], path[0]) for path in paths]
+        self.handed_at = 0.0  # monotonic: when its state was last handed on
+        self.turn = 0  # the number of its entry in the schedule
+        self.began = 0.0  # monotonic: when its poll was taken up by a worker
+        self.page = provider.urls[0] if is_page(provider.urls[0]) else ""
+        paths = PLATFORMS.get(provider.platform, ()) if self.page else ()
+        urls = [urllib.parse.urljoin(self.page, path) for path, *_ in paths]
+        # A page of unknown platform stands for its sources until they are found.
+        urls = urls or self.page and stored.get("urls") or list(provider.urls)
         self.sources = [Source(url) for url in urls]
         for source in self.sources:
             vars(source).update(stored.get("sources", {}).get(source.slot(), {}))
@@ -1502,15 +1477,14 @@ class Watch:
             source.not_before = time.monotonic() + wait
 
     def stored(self) -> dict[str, Any]:
-        """Return the JSON that makes the same Watch again."""
+        """Return what makes the same Watch again, for JSON."""
         sources, ahead = {}, time.time() - time.monotonic()
         for source in self.sources:
             source.wait_until = source.not_before + ahead
-            members = dataclasses.asdict(source)
-            for key in ("url", "first", "not_before"):
-                del members[key]
+            members = {k: v for k, v in vars(source).items() if k not in source.RUNTIME}
             sources[source.slot()] = {k: v for k, v in members.items() if v}
-        return {"sources": sources, "memory": self.memory}
+        urls = [source.url for source in self.sources] if self.page else []
+        return {"urls": urls, "sources": sources, "memory": self.memory}
 
 
 class Poll(NamedTuple):
@@ -1524,43 +1498,74 @@ class Poll(NamedTuple):
 
 def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     """Return what a provider has to tell. Called by a worker, which owns *watch*."""
-    tracker = None
-    now, reads, failed, blocked = datetime.now(UTC), [], [], set()
+    reads: list[tuple[Source, Page | None]] = []
+    failed: list[tuple[Source, PollError]] = []
+    now, blocked = datetime.now(UTC), set()
+    watch.began = time.monotonic()
+    lost = all(s.url == watch.page or s.failures > GONE for s in watch.sources)
+    if watch.page and lost and not watch.provider.platform:
+        try:
+            watch.sources = find_sources(watch, fetcher)
+        except PollError as exc:
+            return Poll(failed=[(source, exc) for source in watch.sources])
     for source in watch.sources:
         host = urllib.parse.urlsplit(source.url).netloc
         if source.not_before <= time.monotonic() and host not in blocked:
             try:
-                reads += read(source, fetcher, watch.provider.timeout, now)
+                reads += read_source(source, fetcher, watch.provider.timeout, now)
             except PollError as exc:
                 failed.append((source, exc))
                 if getattr(exc, "retry_after", None) is not None:
                     blocked.add(host)
-    if watch.pending or any(each.page for each in reads):
+    events: Sequence[Event] = ()
+    changed = watch.pending or any(page for _, page in reads)
+    if changed:
         tracker = Tracker(watch.provider, watch.memory, now)
         tracker.observe(reads)
         watch.memory, watch.pending = tracker.memory(), tracker.pending()
-        if not all(each.seeded for each in reads):
+        events = tracker.events
+        if not all(source.seeded for source, _ in reads):
             counts = len(tracker.stories), len(tracker.components)
             words = "[%s] Seeded — %d incidents, %d components"
             log.info(words, watch.provider.name, *counts)
-    read_ = [each.source for each in reads]
-    return Poll(tracker.events if tracker else (), read_, failed, bool(tracker))
+    for source, _ in reads:
+        source.seeded, source.away, source.read_at = True, False, now.timestamp()
+    return Poll(events, [source for source, _ in reads], failed, changed)
 
 
-def read(source: Source, fetcher: Fetcher, timeout: float, now: datetime) -> list[Read]:
-    """Return what could be read of a source: nothing if it is to be set aside.
+def find_sources(watch: Watch, fetcher: Fetcher) -> list[Source]:
+    """Return the sources of a page of unknown platform: the first that can be read."""
+    error = PollError("no platform that we know")
+    for alternatives in PLATFORMS.values():
+        found = []
+        for path in itertools.chain(*alternatives):
+            url = urllib.parse.urljoin(watch.page, path)
+            try:
+                response = fetcher.fetch(url, timeout=watch.provider.timeout)
+                parse(response.body or b"", response.content_type)
+                found.append(Source(url))
+            except PollError as exc:
+                error = exc
+        if found:
+            return found
+    raise error
+
+
+def read_source(
+    source: Source, fetcher: Fetcher, timeout: float, now: datetime
+) -> list[tuple[Source, Page | None]]:
+    """Return what was read, with no page if it is unchanged; nothing if set aside.
 
     Validators are kept only with a body that parsed (R11). Raises PollError.
     """
-    at, seeded = now.timestamp(), source.seeded
-    away = source.first and 0 < source.read_at < at - AWAY  # R15
+    at, page, seeded = now.timestamp(), None, source.seeded
     # Spread over a quarter of the time: all sources were read first at the same moment.
-    full = 0 <= at - source.full_at < UNCONDITIONAL * (1 - ord(source.slot()[0]) / 512)
-    validators = (source.etag, source.modified) if full else ("", "")
+    full = UNCONDITIONAL * (1 - ord(source.slot()[0]) / 512)
+    fresh = 0 <= at - source.full_at < full
+    validators = (source.etag, source.modified) if fresh else ("", "")
     url = source.moved_to if source.moved >= MOVED else source.url
     response = fetcher.fetch(url, *validators, timeout=timeout)
     source.not_before = time.monotonic() + response.fresh_for
-    page = None
     if response.body is not None:
         body = base64.b64encode(hashlib.sha256(response.body).digest())[:12].decode()
         if body != source.digest:  # R10
@@ -1571,16 +1576,15 @@ def read(source: Source, fetcher: Fetcher, timeout: float, now: datetime) -> lis
                 return []
             if seeded and not source.seeded:
                 log.warning("%s is another page now: seeding afresh", redact(url))
-        source.etag, source.modified = response.etag, response.modified
-        source.full_at = at
+        source.etag, source.modified, source.full_at = *response[2:4], at
     if url == source.url:
         again = response.moved_to and response.moved_to == source.moved_to
-        source.moved, source.moved_to = (
-            source.moved + 1 if again else 1
-        ), response.moved_to
+        source.moved = source.moved + 1 if again else 1
+        source.moved_to = response.moved_to
     source.stale = source.foreign = 0
-    seeded, source.seeded, source.first, source.read_at = source.seeded, True, False, at
-    return [Read(source, page, seeded, away)]
+    if source.away is None:
+        source.away = 0 < source.read_at < at - AWAY  # R15
+    return [(source, page)]
 
 
 class Batch(NamedTuple):
@@ -1613,57 +1617,47 @@ class Watcher:
         hosts = 2 * len(config.providers) + 10
         self.fetcher = Fetcher(hosts, config.workers, config.max_size)
         self.failed = False  # could any source not be read?
+        self.hung = False  # is any worker beyond recall?
         self.watches: dict[str, Watch] = {}
         self._outbox, self._remember = outbox, state is not None
-        executor = concurrent.futures.ThreadPoolExecutor
-        self._pools = executor(config.workers, "poll"), executor(
-            4 * config.workers, "slow"
-        )
-        self._flying: dict[concurrent.futures.Future[Poll], tuple[Watch, float]] = {}
+        pool = concurrent.futures.ThreadPoolExecutor
+        self._pools = pool(config.workers, "poll"), pool(4 * config.workers, "poll")
+        self._flying: dict[concurrent.futures.Future[Poll], Watch] = {}
         self._due: list[tuple[float, int, Watch]] = []  # a heap
-        self._number = itertools.count()
-        self._offline, self._unreachable = False, set()
+        self._numbers = itertools.count(1)
+        self._providers: dict[str, Provider] = {}
+        self._offline = False
+        self._unreachable: set[str] = set()
         self._unsaid: list[tuple[Watch, Source, PollError]] = []
         self.adopt(config.providers, state.providers if state else {})
 
     def adopt(self, providers: Iterable[Provider], stored: Mapping[str, Any]) -> None:
-        """Watch *providers* and nothing else; what is watched already goes on."""
-        before, self.watches = self.watches, {}
-        for provider in providers:
-            watch = before.get(provider.name)
-            if watch is None or watch.provider != provider:
-                known = watch.stored() if watch else stored.get(provider.name, {})
-                watch = Watch(provider, known)
-                heapq.heappush(self._due, (0.0, next(self._number), watch))
-            self.watches[provider.name] = watch
+        """Watch *providers* and nothing else; what is watched already goes on.
 
-    def run(self, once: bool, reload: Callable[[], Config]) -> str:
-        """Poll until STOP or BROKEN comes, or all *once*; return which, or ""."""
+        What has changed does so when it is polled next, for a worker may have it now.
+        """
+        flying = list(self._flying.values())
+        self._providers = {provider.name: provider for provider in providers}
+        for name, provider in self._providers.items():
+            watch = self.watches.setdefault(name, Watch(provider, stored.get(name, {})))
+            if watch not in flying and (not watch.turn or watch.provider != provider):
+                self._arm(watch, time.monotonic())
+
+    def _arm(self, watch: Watch, due: float) -> None:
+        watch.turn = next(self._numbers)
+        heapq.heappush(self._due, (due, watch.turn, watch))
+
+    def run(self, once: bool, reload: Callable[[], Config]) -> None:
+        """Poll until STOP or BROKEN comes, or all *once*."""
         notify("READY=1")
         message, pinged = "", 0.0
         period = float(os.environ.get("WATCHDOG_USEC") or 0) / 2e6
         while message not in (STOP, BROKEN) and (self._flying or self._due):
             now = time.monotonic()
-            while self._due and self._due[0][0] <= now:
-                watch = heapq.heappop(self._due)[2]
-                if self.watches.get(watch.provider.name) is watch:
-                    future = self._pools[watch.sick].submit(poll, watch, self.fetcher)
-                    self._flying[future] = (watch, now)
-                    future.add_done_callback(self.inbox.put)
-            if (
-                period
-                and now - pinged >= period
-                and not (self._due and self._due[0][0] < now - period)
-            ):
+            wake = min(self._start(now), self.fetcher.cut(now), now + WAKE)
+            if period and now - pinged >= period:  # the schedule goes on
                 notify("WATCHDOG=1")
                 pinged = now
-            wake = min(
-                [
-                    self.fetcher.cut(now),
-                    now + WAKE,
-                    *[due for due, _, _ in self._due[:1]],
-                ]
-            )
             message = ""
             with contextlib.suppress(queue.Empty):
                 message = self.inbox.get(timeout=max(0.0, wake - now))
@@ -1673,27 +1667,44 @@ class Watcher:
                 notify("RELOADING=1")
                 try:
                     self.adopt(reload().providers, {})
-                    log.info(
-                        "configuration reloaded: %d provider(s)", len(self.watches)
-                    )
+                    log.info("configuration reloaded: %d providers", len(self.watches))
                 except ConfigError as exc:
                     log.error("configuration not reloaded: %s", exc)
                 notify("READY=1")
+            for future, watch in list(self._flying.items()):
+                allowed = watch.provider.timeout * len(watch.sources) + LINGER
+                if once and time.monotonic() > watch.began + allowed:
+                    log.warning("[%s] hangs, in a name look-up?", watch.provider.name)
+                    self.failed = self.hung = bool(self._flying.pop(future))
         notify("STOPPING=1")
         self.fetcher.stop()
         for future in concurrent.futures.wait(list(self._flying), LINGER).done:
             self._finish(future, True)
+        self.hung = self.hung or bool(self._flying)
         self._say_failures()
         for pool in self._pools:
             pool.shutdown(wait=False)
-        return message
+
+    def _start(self, now: float) -> float:
+        """Start the polls that are due; return when the next is."""
+        while self._due and self._due[0][0] <= now:
+            _, turn, watch = heapq.heappop(self._due)
+            provider = self._providers.get(watch.provider.name)
+            if provider is None and turn == watch.turn:
+                del self.watches[watch.provider.name]
+            if provider is None or turn != watch.turn:
+                continue
+            if provider != watch.provider:
+                watch = self.watches[provider.name] = Watch(provider, watch.stored())
+            future = self._pools[watch.sick].submit(poll, watch, self.fetcher)
+            self._flying[future], watch.began = watch, float("inf")
+            future.add_done_callback(self.inbox.put)
+        return self._due[0][0] if self._due else now + WAKE
 
     def _finish(self, future: concurrent.futures.Future[Poll], once: bool) -> None:
         """Take in what a poll brought, hand it on, and arm the next one."""
-        watch, began = self._flying.pop(future)
+        watch = self._flying.pop(future)
         now, name = time.monotonic(), watch.provider.name
-        if self.watches.get(name) is not watch:
-            return
         try:
             result = future.result()
         except (
@@ -1702,29 +1713,30 @@ class Watcher:
             log.exception("[%s] unexpected failure", name)
             error = PollError("unexpected failure")
             result = Poll(failed=[(source, error) for source in watch.sources])
-        watch.sick = now - began > SLOW or bool(result.failed and not result.read)
+        watch.sick = now - watch.began > SLOW or bool(result.failed and not result.read)
         changed = self._note_health(watch, result, now) or result.changed
         for kind, words in DETECTED.items():
             found = sum(event.type == kind for event in result.events)
             if found:
                 log.info(words, name, found)
-        changed = changed or once or now - watch.handed_at > REMEMBER
-        stored = watch.stored() if changed and self._remember else None
-        if result.events or stored:
-            self._outbox.put(Batch(name, result.events, stored))
+        first, changed = not watch.handed_at, changed or once
+        if changed or now - watch.handed_at > REMEMBER:
+            watch.handed_at = now
+            stored = watch.stored() if self._remember else None
+            if result.events or stored:
+                self._outbox.put(Batch(name, result.events, stored))
         if not once:
-            # Turns are spread over the interval by the name, and missed ones are skipped.
+            # Turns are spread over the interval by the name; missed ones are skipped.
             interval = watch.provider.interval
             phase = (
-                int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
+                interval
+                * int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
                 / 2**32
-                * interval
             )
-            earliest = now if watch.handed_at else now + interval / 2
+            earliest = now + interval / 2 if first else now
             turn = phase + ((earliest - phase) // interval + 1) * interval
             turn = max(turn, min(source.not_before for source in watch.sources))
-            heapq.heappush(self._due, (turn, next(self._number), watch))
-        watch.handed_at = now if changed else watch.handed_at
+            self._arm(watch, turn)
 
     def _note_health(self, watch: Watch, result: Poll, now: float) -> bool:
         """Note which sources can be read (R12); return whether that has changed."""
@@ -1732,8 +1744,9 @@ class Watcher:
         for source in result.read:
             self._unsaid = [each for each in self._unsaid if each[1] is not source]
             if source.failures:
-                words, gone = "[%s] %s: readable again after %s", ago(source.failed_at)
+                gone = ago(time.time() - source.failed_at)
                 level = logging.INFO if source.warned else logging.DEBUG
+                words = "[%s] %s: readable again after %s"
                 log.log(level, words, name, redact(source.url), gone)
                 source.failures, source.warned, changed = 0, False, True
         for source, error in result.failed:
@@ -1745,19 +1758,18 @@ class Watcher:
                 source.failed_at, changed = time.time(), True
                 self._unsaid.append((watch, source, error))
             self._back_off(watch, source, error, now)
-        reached = [
-            e for _, e in result.failed if not isinstance(e, FetchError) or e.status
-        ]
-        if result.read or reached:
+        errors = [error for _, error in result.failed]
+        if result.read or any(getattr(error, "status", 1) for error in errors):
             if self._offline:
                 log.info("the network is back")
             self._offline, self._unreachable = False, set()
-        elif result.failed:
+        elif errors:
             self._unreachable.add(name)
-        if len(self._unreachable) == len(self.watches) > 1:
+        if len(self.watches) > 1 and self._unreachable >= self.watches.keys():
             if self._unsaid and not self._offline:
                 log.warning(
-                    "no page can be reached: is it our own network? %s", NO_NETWORK
+                    "no page can be reached: is it our own network? "
+                    "(scripts/demo shows an incident without any)"
                 )
                 self._unsaid.clear()
             self._offline = True
@@ -1774,11 +1786,10 @@ class Watcher:
     def _back_off(
         self, watch: Watch, source: Source, error: PollError, now: float
     ) -> None:
-        """Put off the next poll: ever longer up to a cap, or as long as the server says."""
+        """Put off the next poll: ever longer up to a cap, or as the server says."""
         status, wait = getattr(error, "status", 0), getattr(error, "retry_after", None)
-        interval, cap = watch.provider.interval, max(
-            watch.provider.interval, BACKOFF_CAP
-        )
+        interval = watch.provider.interval
+        cap = max(interval, BACKOFF_CAP)
         pause = min(cap, interval * 2.0 ** min(source.failures - 1, 20))
         pause = interval if self._offline else cap if status in (404, 410) else pause
         source.not_before = now + pause * random.uniform(0.8, 1.0)
@@ -1787,19 +1798,14 @@ class Watcher:
             source.etag = source.modified = ""
         if wait is not None or status == 429:  # for the whole host
             host = urllib.parse.urlsplit(source.url).netloc
-            for other in itertools.chain(
-                *(each.sources for each in self.watches.values())
-            ):
-                if urllib.parse.urlsplit(other.url).netloc == host:
-                    other.not_before = max(other.not_before, now + (wait or pause))
+            for each in [s for watch in self.watches.values() for s in watch.sources]:
+                if urllib.parse.urlsplit(each.url).netloc == host:
+                    each.not_before = max(each.not_before, now + (wait or pause))
 
 
-NO_NETWORK = "(scripts/demo shows an incident without any)"
-
-
-def ago(at: float) -> str:
-    """Return how long ago *at* was, such as "2 h 5 min"."""
-    minutes, rest = divmod(max(0, int(time.time() - at)), 60)
+def ago(duration: float) -> str:
+    """Return a duration in seconds in words, such as "2 h 5 min"."""
+    minutes, rest = divmod(max(0, int(duration)), 60)
     parts = (minutes // 60, "h"), (minutes % 60, "min"), (rest, "s")
     return " ".join(["%d %s" % part for part in parts if part[0]][:2]) or "0 s"
 
@@ -1826,40 +1832,36 @@ class Printer(threading.Thread):
     def __init__(self, form: Callable[[Event], str], state: StateFile | None) -> None:
         super().__init__(name="printer", daemon=True)
         self.inbox: queue.Queue[Batch | None] = queue.Queue()
-        self.failure, self.on_failure = "", lambda: None
+        self.failure = ""
+        self.on_failure: Callable[[], None] = lambda: None
         self._form, self._state = form, state
 
     def run(self) -> None:
-        """Print until None comes."""
+        """Print until None comes; then save, whatever the time."""
         batch: Batch | None = Batch("", (), None)
         while batch:
             due = self._state.due if self._state else None
             wait = None if due is None else max(0.0, due - time.monotonic())
-            try:
+            with contextlib.suppress(queue.Empty):
                 batch = self.inbox.get(timeout=wait)
                 if batch and not self.failure:
                     self._print(batch)
-            except queue.Empty:
-                pass
             due = self._state.due if self._state else None
-            if (
-                self._state
-                and due is not None
-                and (not batch or due <= time.monotonic())
-            ):
+            if self._state and due and (not batch or due <= time.monotonic()):
                 self._state.save()
 
     def _print(self, batch: Batch) -> None:
         try:
-            sys.stdout.write("".join(map(self._form, batch.events)))
-            sys.stdout.flush()
+            if batch.events:
+                sys.stdout.write("".join(map(self._form, batch.events)))
+                sys.stdout.flush()
         except (OSError, ValueError) as exc:
             self.failure = reason(exc)
             self.on_failure()
-        else:
-            if batch.stored and self._state:
-                self._state.providers[batch.provider] = batch.stored
-                self._state.due = self._state.due or time.monotonic() + 1.0
+            return
+        if batch.stored and self._state:
+            self._state.providers[batch.provider] = batch.stored
+            self._state.due = self._state.due or time.monotonic() + 1.0
 
 
 # --- Command line. ---
@@ -1888,10 +1890,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not options.check_config:
             return run(config, options)
         for provider in config.providers:
-            urls = " ".join(
-                redact(source.url) for source in Watch(provider, {}).sources
-            )
-            print(clean("%s: %s every %g s" % (provider.name, urls, provider.interval)))
+            urls = [redact(source.url) for source in Watch(provider, {}).sources]
+            urls = urls or [redact(provider.urls[0]) + " (to be found)"]
+            words = (provider.name, " ".join(urls), provider.interval)
+            print(clean("%s: %s every %g s" % words))
     except ConfigError as exc:
         log.error("%s", exc)
         return 2
@@ -1908,17 +1910,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add, yes = parser.add_argument, "store_true"
 
-    def number(key: str) -> Callable[[str], Any]:
-        return lambda text: _parse_value(key, text)
+    def interval(text: str) -> float:
+        return float(parse_value("interval", text))
+
+    def number(text: str) -> int:
+        return int(parse_value("workers", text))
 
     add("urls", nargs="*", metavar="URL", help="watch just these pages")
     add("--config", metavar="FILE", help="instead of the first providers.ini found")
-    add("--interval", metavar="SEC", type=number("interval"), help="default: 30")
+    add("--interval", metavar="SEC", type=interval, help="default: 30")
     add("--once", action=yes, help="print what changed since the last run, exit")
     add("--state", metavar="FILE", help="remember across restarts (--once always does)")
     add("--json", action=yes, help="print one JSON object per line")
     add("--check-config", action=yes, help="print one line per provider, exit")
-    add("--workers", metavar="N", type=number("workers"), help="default: 16")
+    add("--workers", metavar="N", type=number, help="default: 16")
     add("-v", "--verbose", action="count", default=0, help="more log lines")
     add("-q", "--quiet", action="count", default=0, help="fewer log lines")
     add("--version", action="version", version="%(prog)s " + __version__)
@@ -1928,16 +1933,17 @@ def build_parser() -> argparse.ArgumentParser:
 def read_config(options: argparse.Namespace) -> Config:
     """Return the configuration that the command line asks for."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    here, share = os.path.dirname(os.path.realpath(__file__)), os.path.join(
-        sys.prefix, "share"
-    )
-    places = [os.path.join(place, "statuswatch") for place in (home, "/etc", share)]
-    found = [os.path.join(place, "providers.ini") for place in ("", here, *places)]
+    here, share = os.path.dirname(os.path.realpath(__file__)), sys.prefix + "/share"
+    places = ["", here, *(each + "/statuswatch" for each in (home, "/etc", share))]
+    found = [os.path.join(place, "providers.ini") for place in places]
     path = options.config or next(filter(os.path.exists, found), "")
     if options.urls:
-        lines = {urllib.parse.urlsplit(redact(url)).netloc: url for url in options.urls}
-        text = "".join("%s = %s\n" % line for line in lines.items())
-        config = parse_config("[providers]\n" + text, "command line", options.interval)
+        names = [
+            urllib.parse.urlsplit(redact(url)).netloc or url for url in options.urls
+        ]
+        lines = map("%s = %s\n".__mod__, zip(names, options.urls))
+        text = "[providers]\n" + "".join(lines)
+        config = parse_config(text, "command line", options.interval)
     elif path:
         config = load_config(path, options.interval)
     else:
@@ -1978,37 +1984,29 @@ def run(config: Config, options: argparse.Namespace) -> int:
     watcher.run(options.once, lambda: read_config(options))
     printer.inbox.put(None)
     printer.join(LINGER)
-    broken = printer.failure or ("nobody reads it" if printer.is_alive() else "")
-    if broken:
-        log.error("output failed: %s", broken)
+    failure = printer.failure or ("nobody reads it" if printer.is_alive() else "")
+    if failure:
+        log.error("output failed: %s", failure)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter fails again
-    status = 1 if broken or (options.once and watcher.failed) else 0
-    if any(each.name.startswith(("poll", "slow")) for each in threading.enumerate()):
-        os._exit(status)  # a worker that hangs, in a name look-up say, would hold us
+    status = 1 if failure or (options.once and watcher.failed and not stopped) else 0
+    if watcher.hung or printer.is_alive():
+        os._exit(status)  # a name look-up that hangs, say, would hold the exit
     return status
 
 
 def announce(config: Config, watcher: Watcher, once: bool) -> None:
     """Say what is watched: by a banner on a terminal, else by a log line."""
-    pages, every = len(config.providers), min(
-        each.interval for each in config.providers
-    )
+    pages, every = len(config.providers), min(p.interval for p in config.providers)
     sources = [
-        source.url for watch in watcher.watches.values() for source in watch.sources
+        source.url for each in watcher.watches.values() for source in each.sources
     ]
     local = all(re.match(r"\w+://(127\.|localhost|\[::1)", url) for url in sources)
     if every < POLITE and not local and not once:
         log.warning("polling more often than every %g s shows nothing new", POLITE)
     if sys.stdout.isatty() and not once:
-        rule = "-" * 40
-        print(rule, "Monitoring %d status page(s)" % pages, sep="\n")
-        print(
-            "Poll interval: %gs" % every,
-            "Press Ctrl+C to stop",
-            rule,
-            sep="\n",
-            flush=True,
-        )
+        rule, words = "-" * 40, "Monitoring %d status page(s)\nPoll interval: %gs"
+        print(rule, words % (pages, every), "Press Ctrl+C to stop", rule, sep="\n")
+        sys.stdout.flush()
     elif not once:
         words = "Watching %d provider(s) — %d sources (poll every %gs)"
         log.info(words, pages, len(sources), every)
