@@ -754,11 +754,9 @@ class Source:
 
     RUNTIME = ("url", "away", "not_before")
     url: str
-    away: bool | None = (
-        None  # is what is new old news? (R15) None before the first read
-    )
-    not_before: float = 0.0  # monotonic: back-off and politeness forbid to ask earlier
-    wait_until: float = 0.0  # the same as a time of day
+    away: bool | None = None  # is news old news? (R15) None before the first read
+    not_before: float = 0.0  # monotonic: back-off or the server forbid to ask earlier
+    wait_until: float = 0.0  # as a time of day, as far as the server said so
     seeded: bool = False
     etag: str = ""
     modified: str = ""
@@ -830,7 +828,7 @@ class View:
 
     def pending(self) -> bool:
         """Return whether the incident may be over without a word (R7)."""
-        return self.absent > 0 and self.status not in DONE
+        return self.absent > 0 and self.status not in ("", *DONE)
 
 
 @dataclasses.dataclass
@@ -863,27 +861,26 @@ class Tracker:
         """Add the events of a poll: *reads* are its good ones, None is an unchanged page.
 
         The first read of a source is silent (R1), and so is the same read again.
-        Events come source by source, and those of an incident oldest first.
+        Incidents come before components, and what began first comes first.
         """
         pages = [(source, page) for source, page in reads if page]
         for source, page in pages:
             if not source.seeded:
                 self._forget(source.slot())
-            for incident in page.incidents:  # whatever source knows it (R9)
+            for incident in reversed(page.incidents):  # merge what is known of it (R9)
                 story = self.stories.pop(incident.id, None) or Story()
                 self.stories[incident.id] = story  # the latest last
                 for name in ("title", "url", "components", "impact", "maintenance"):
-                    vars(story)[name] = getattr(incident, name) or vars(story)[name]
-        # Updates without words may be told by another source in full: those come last.
-        worded = [any(u.body for i in p.incidents for u in i.updates) for _, p in pages]
-        for _, (source, page) in sorted(
-            zip(worded, pages), key=lambda pair: not pair[0]
-        ):
-            for incident in reversed(page.incidents):
-                self._see_incident(source, incident)
+                    value = getattr(incident, name)
+                    if value not in (None, "", False):
+                        vars(story)[name] = value
+        pairs = [(source, each) for source, page in pages for each in page.incidents]
+        for source, incident in sorted(reversed(pairs), key=_began):
+            self._see_incident(source, incident)
+        for source, page in pages:
             self._see_components(source, page)
-        for source, page_ in reads:
-            self._see_absences(source, page_)
+        for source, unchanged_or_page in reads:
+            self._see_absences(source, unchanged_or_page)
 
     def _forget(self, slot: str) -> None:
         """Forget what a source shows, but not what was told: it seeds (R1, R14)."""
@@ -900,7 +897,7 @@ class Tracker:
         known = any(each.shown or each.gone for each in story.views.values())
         fresh, shown = False, set()
         updates = incident.updates
-        if not updates and (incident.status != story.status or not known):
+        if not updates and (incident.status != view.status or not known):
             updates = (Update("", incident.status, "", None),)
         for update in updates:
             words = words_of(update.body)
@@ -920,12 +917,14 @@ class Tracker:
                     kind = INCIDENT_UPDATE if known else NEW_INCIDENT
                     self._tell(source, kind, incident.id, update, edited=bool(before))
                 known = True
-        for key in [k for k, mark in view.shown.items() if not mark and k not in shown]:
-            del view.shown[key]  # it has no id, so that it is new if it returns (R3)
-            view.gone.append(key[:7])
+        for key in [key for key in view.shown if key not in shown]:
+            # Without an id it is new if it returns (R3); with one it is remembered.
+            if not view.shown[key] or len(view.shown) > MEMORY:
+                view.gone.append(view.shown.pop(key) or key[:7])
         if incident.components is not None:
             names = digest(*sorted(set(incident.components)))
-            if view.names not in ("", names) and not fresh:  # R4
+            told = any(each.names == names for each in story.views.values())
+            if view.names and not fresh and not told:  # R4
                 body = incident.updates[-1].body if incident.updates else ""
                 update = Update("", incident.status, body, None)
                 self._tell(source, INCIDENT_UPDATE, incident.id, update, edited=True)
@@ -938,13 +937,13 @@ class Tracker:
         A component belongs to the source that showed its status last. Another, which may
         lag behind, takes it over with a newer time, or once its owner lists it no more.
         """
-        slot, listed = source.slot(), {component.id for component in page.components}
+        slot, listed = source.slot(), {each.id: each for each in page.components}
         for key, (status, since, owner) in self.components.items():
             if owner == slot and key not in listed:
                 self.components[key] = (status, since, "")
-        for key, name, status, at in page.components:
-            before, since, owner = self.components.pop(key, ("", 0.0, ""))
-            now = at.timestamp() if at else 0.0
+        for key, name, status, at in listed.values():
+            before, since, owner = self.components.pop(key, ("", 0, ""))
+            now = int(at.timestamp()) if at else 0
             if not status or (owner not in ("", slot) and now <= since):
                 self.components[key] = (before, since, owner)
                 continue
@@ -970,10 +969,10 @@ class Tracker:
             view = story.views.get(slot)
             if view is None or key in listed or not (page or view.pending()):
                 continue
-            view.absent = view.absent + 1 if source.complete else -1
+            view.absent = max(view.absent, 0) + 1 if source.complete else -1
             others = [each for name, each in story.views.items() if name != slot]
             unresolved = any(each.status in OPEN and not each.absent for each in others)
-            if not view.status or not view.pending():
+            if not view.pending():
                 continue
             if any(each.status in DONE for each in others):
                 view.status = "resolved"
@@ -1033,6 +1032,16 @@ class Tracker:
             del self.components[key]
         memory = [dict(reversed(kept.items())), self.components]
         return json.dumps(memory, separators=(",", ":"))
+
+
+def _began(pair: tuple[Source, Incident]) -> tuple[bool, float]:
+    """Return what sorts incidents: when they began, those without any words last.
+
+    So what another source may tell in full comes late; and the source comes first that
+    shows an incident from its beginning.
+    """
+    times = [_when(update) for update in pair[1].updates]
+    return not any(update.body for update in pair[1].updates), min(times, default=0.0)
 
 
 def _packed(record: Any) -> list[Any]:
@@ -1237,7 +1246,7 @@ class Fetcher:
         try:
             return self._retry(self._follow, attempt, url, headers)
         except FetchError as exc:
-            late = attempt.over and not self.stopping.is_set()
+            late = attempt.due <= time.monotonic() and not self.stopping.is_set()
             raise FetchError("took longer than %g s" % timeout) if late else exc
         finally:
             self._attempts.discard(attempt)
@@ -1337,7 +1346,7 @@ def parse_max_age(cache_control: str, age: str) -> float:
     found = re.search(r"(?i)(?:^|[\s,])max-age\s*=\s*\"?([0-9]+)", cache_control)
     if not found or re.search("(?i)no-cache|no-store", cache_control):
         return 0.0
-    spent = float(age) if re.fullmatch("[0-9]{1,9}", age) else 0.0
+    spent = float(age) if re.fullmatch("[0-9]+", age) else 0.0
     return max(0.0, min(float(found[1]) - spent, BACKOFF_CAP))
 
 
@@ -1370,16 +1379,15 @@ class StateFile:
     """A JSON file for one configuration, and a lock beside it.
 
     `{"version": 1, "sha256": "...", "providers": {name: {"urls", "sources", "memory"}}}`,
-    the checksum being that of the text of `providers`.
+    the checksum being that of the version and the text of `providers`.
     """
 
     VERSION = 1
 
     def __init__(self, path: str) -> None:
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(path).resolve()
         self.providers: dict[str, Any] = {}
-        self.due: float | None = None  # monotonic: when to save; None for no need
-        self._failing = False
+        self.failing = False
 
     def lock(self) -> bool:
         """Return whether no other run has the lock. It ends with the process."""
@@ -1390,43 +1398,43 @@ class StateFile:
         except BlockingIOError:
             return False
         except OSError as exc:
-            log.warning("%s.lock: %s: running without a lock", self.path, reason(exc))
+            log.debug("%s.lock: %s: running without a lock", self.path, reason(exc))
         return True
 
     def load(self) -> None:
-        """Read the file. What is no state of ours is kept aside, and we start anew."""
+        """Read the file. What is no state of ours is kept aside, and we start anew.
+
+        Raises ConfigError where that would do harm: a newer version's, a device.
+        """
+        if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
+            raise ConfigError("%s: not a file" % self.path)
         try:
             body = self.path.read_bytes()
             stored = json.loads(body)
-            self.providers = stored.get("providers")
+            self.providers, version = stored.get("providers"), stored.get("version")
+            newer = type(version) is int and version > self.VERSION
+            # With our checksum it is not newer, but one bit of the version is flipped.
+            if newer and str(stored.get("sha256")).encode() not in self._encoded():
+                raise ConfigError("%s: a newer version wrote it" % self.path)
             if self._encoded() != body or self.path.stat().st_uid != os.geteuid():
-                if type(stored["version"]) is int and stored["version"] > self.VERSION:
-                    raise ConfigError("%s: a newer version wrote it" % self.path)
                 raise ValueError
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             pass
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            AttributeError,
-            RecursionError,
-        ) as exc:
+        except (OSError, ValueError, AttributeError, RecursionError) as exc:
             self.providers, aside = {}, "%s.corrupt-%d" % (self.path, time.time())
-            with contextlib.suppress(OSError):
-                os.replace(self.path, aside)
+            os.replace(self.path, aside)
             why = reason(exc) if isinstance(exc, OSError) else "damaged, or not ours"
             log.warning("%s: %s: kept as %s, starting anew", self.path, why, aside)
 
     def _encoded(self) -> bytes:
         text = json.dumps(self.providers, separators=(",", ":"))
-        check = hashlib.sha256(text.encode()).hexdigest()
+        check = hashlib.sha256(b"%d%s" % (self.VERSION, text.encode())).hexdigest()
         head = '{"version":%d,"sha256":"%s","providers":' % (self.VERSION, check)
         return (head + text + "}\n").encode()
 
     def save(self) -> None:
         """Write the file, all of it or nothing."""
-        self.due, temporary = None, "%s.tmp-%d" % (self.path, os.getpid())
+        temporary = "%s.tmp" % self.path
         try:
             with open(temporary, "wb", opener=_open_private) as file:
                 file.write(self._encoded())
@@ -1439,13 +1447,13 @@ class StateFile:
         except OSError as exc:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-            level = logging.DEBUG if self._failing else logging.WARNING
+            level = logging.DEBUG if self.failing else logging.WARNING
             log.log(level, "%s: cannot be written: %s", self.path, reason(exc))
-            self._failing, self.due = True, time.monotonic() + 1.0
+            self.failing = True
             return
-        if self._failing:
+        if self.failing:
             log.info("%s: can be written again", self.path)
-        self._failing = False
+        self.failing = False
 
 
 def _open_private(path: str, flags: int) -> int:
@@ -1459,7 +1467,8 @@ class Watch:
     """A provider while the program runs; owned by one thread at a time."""
 
     def __init__(self, provider: Provider, stored: Mapping[str, Any]) -> None:
-        self.provider, self.memory = provider, stored.get("memory", "")
+        self.provider = provider
+        self.memory = json.dumps(stored["memory"]) if "memory" in stored else ""
         self.pending = True  # let the first poll find out
         self.sick = True  # a poll is likely to be slow, as far as we know
         self.handed_at = 0.0  # monotonic: when its state was last handed on
@@ -1473,18 +1482,19 @@ class Watch:
         self.sources = [Source(url) for url in urls]
         for source in self.sources:
             vars(source).update(stored.get("sources", {}).get(source.slot(), {}))
-            wait = min(source.wait_until - time.time(), RETRY_AFTER_CAP)
-            source.not_before = time.monotonic() + wait
+            wait = source.wait_until - time.time()
+            if wait <= RETRY_AFTER_CAP:  # else the clock was set back
+                source.not_before = time.monotonic() + wait
 
     def stored(self) -> dict[str, Any]:
         """Return what makes the same Watch again, for JSON."""
-        sources, ahead = {}, time.time() - time.monotonic()
+        sources = {}
         for source in self.sources:
-            source.wait_until = source.not_before + ahead
             members = {k: v for k, v in vars(source).items() if k not in source.RUNTIME}
             sources[source.slot()] = {k: v for k, v in members.items() if v}
         urls = [source.url for source in self.sources] if self.page else []
-        return {"urls": urls, "sources": sources, "memory": self.memory}
+        memory = {"memory": json.loads(self.memory)} if self.memory else {}
+        return {"urls": urls, "sources": sources, **memory}
 
 
 class Poll(NamedTuple):
@@ -1535,20 +1545,22 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
 
 def find_sources(watch: Watch, fetcher: Fetcher) -> list[Source]:
     """Return the sources of a page of unknown platform: the first that can be read."""
-    error = PollError("no platform that we know")
-    for alternatives in PLATFORMS.values():
+    for groups in PLATFORMS.values():
         found = []
-        for path in itertools.chain(*alternatives):
-            url = urllib.parse.urljoin(watch.page, path)
-            try:
-                response = fetcher.fetch(url, timeout=watch.provider.timeout)
-                parse(response.body or b"", response.content_type)
-                found.append(Source(url))
-            except PollError as exc:
-                error = exc
-        if found:
+        for group in groups:
+            for url in [urllib.parse.urljoin(watch.page, path) for path in group]:
+                try:
+                    response = fetcher.fetch(url, timeout=watch.provider.timeout)
+                    parse(response.body or b"", response.content_type)
+                    found.append(Source(url))
+                    break
+                except PollError as exc:
+                    status = getattr(exc, "status", 200)
+                    if not status or getattr(exc, "retry_after", None) is not None:
+                        raise  # it is not a matter of the path
+        if len(found) == len(groups):
             return found
-    raise error
+    raise ParseError("no status page in a format we know")
 
 
 def read_source(
@@ -1566,6 +1578,7 @@ def read_source(
     url = source.moved_to if source.moved >= MOVED else source.url
     response = fetcher.fetch(url, *validators, timeout=timeout)
     source.not_before = time.monotonic() + response.fresh_for
+    source.wait_until = at + response.fresh_for
     if response.body is not None:
         body = base64.b64encode(hashlib.sha256(response.body).digest())[:12].decode()
         if body != source.digest:  # R10
@@ -1667,7 +1680,9 @@ class Watcher:
                 notify("RELOADING=1")
                 try:
                     self.adopt(reload().providers, {})
-                    log.info("configuration reloaded: %d providers", len(self.watches))
+                    log.info(
+                        "configuration reloaded: %d providers", len(self._providers)
+                    )
                 except ConfigError as exc:
                     log.error("configuration not reloaded: %s", exc)
                 notify("READY=1")
@@ -1696,8 +1711,9 @@ class Watcher:
                 continue
             if provider != watch.provider:
                 watch = self.watches[provider.name] = Watch(provider, watch.stored())
+            watch.began = float("inf")
             future = self._pools[watch.sick].submit(poll, watch, self.fetcher)
-            self._flying[future], watch.began = watch, float("inf")
+            self._flying[future] = watch
             future.add_done_callback(self.inbox.put)
         return self._due[0][0] if self._due else now + WAKE
 
@@ -1713,6 +1729,8 @@ class Watcher:
             log.exception("[%s] unexpected failure", name)
             error = PollError("unexpected failure")
             result = Poll(failed=[(source, error) for source in watch.sources])
+        if self.fetcher.stopping.is_set():  # what was cut has not failed
+            result = result._replace(failed=())
         watch.sick = now - watch.began > SLOW or bool(result.failed and not result.read)
         changed = self._note_health(watch, result, now) or result.changed
         for kind, words in DETECTED.items():
@@ -1750,7 +1768,6 @@ class Watcher:
                 log.log(level, words, name, redact(source.url), gone)
                 source.failures, source.warned, changed = 0, False, True
         for source, error in result.failed:
-            self.failed = True
             source.failures += 1
             if source.failures > 1:
                 log.debug("[%s] %s: %s", name, redact(source.url), error)
@@ -1758,6 +1775,7 @@ class Watcher:
                 source.failed_at, changed = time.time(), True
                 self._unsaid.append((watch, source, error))
             self._back_off(watch, source, error, now)
+        self.failed = self.failed or any(source.failures for source in watch.sources)
         errors = [error for _, error in result.failed]
         if result.read or any(getattr(error, "status", 1) for error in errors):
             if self._offline:
@@ -1801,6 +1819,7 @@ class Watcher:
             for each in [s for watch in self.watches.values() for s in watch.sources]:
                 if urllib.parse.urlsplit(each.url).netloc == host:
                     each.not_before = max(each.not_before, now + (wait or pause))
+                    each.wait_until = time.time() + (wait or pause)
 
 
 def ago(duration: float) -> str:
@@ -1825,8 +1844,8 @@ def notify(message: str) -> None:
 class Printer(threading.Thread):
     """Writes events, and commits the state in which they are told after they are out.
 
-    So a crash repeats one batch at most. Once the output has failed nothing more is
-    committed: what was not told stays untold.
+    So a crash repeats what is being printed, at most. Once the output has failed nothing
+    more is committed: what was not told stays untold.
     """
 
     def __init__(self, form: Callable[[Event], str], state: StateFile | None) -> None:
@@ -1837,31 +1856,33 @@ class Printer(threading.Thread):
         self._form, self._state = form, state
 
     def run(self) -> None:
-        """Print until None comes; then save, whatever the time."""
+        """Print until None comes. With a state, once a second: it is saved each time."""
         batch: Batch | None = Batch("", (), None)
+        batches: list[Batch] = []
+        ready = 0.0
         while batch:
-            due = self._state.due if self._state else None
-            wait = None if due is None else max(0.0, due - time.monotonic())
+            idle = not batches and not (self._state and self._state.failing)
+            wait = None if idle else max(0.0, ready - time.monotonic())
             with contextlib.suppress(queue.Empty):
                 batch = self.inbox.get(timeout=wait)
-                if batch and not self.failure:
-                    self._print(batch)
-            due = self._state.due if self._state else None
-            if self._state and due and (not batch or due <= time.monotonic()):
-                self._state.save()
+                batches += [batch] if batch else []
+            if not batch or ready <= time.monotonic():
+                self._print(batches)
+                batches, ready = [], time.monotonic() + 1.0 if self._state else 0.0
 
-    def _print(self, batch: Batch) -> None:
+    def _print(self, batches: Sequence[Batch]) -> None:
+        text = "".join(self._form(event) for batch in batches for event in batch.events)
         try:
-            if batch.events:
-                sys.stdout.write("".join(map(self._form, batch.events)))
+            if text and not self.failure:
+                sys.stdout.write(text)
                 sys.stdout.flush()
         except (OSError, ValueError) as exc:
             self.failure = reason(exc)
             self.on_failure()
-            return
-        if batch.stored and self._state:
-            self._state.providers[batch.provider] = batch.stored
-            self._state.due = self._state.due or time.monotonic() + 1.0
+        stored = {batch.provider: batch.stored for batch in batches if batch.stored}
+        if self._state and not self.failure and (stored or self._state.failing):
+            self._state.providers.update(stored)
+            self._state.save()
 
 
 # --- Command line. ---
@@ -1890,10 +1911,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not options.check_config:
             return run(config, options)
         for provider in config.providers:
-            urls = [redact(source.url) for source in Watch(provider, {}).sources]
-            urls = urls or [redact(provider.urls[0]) + " (to be found)"]
-            words = (provider.name, " ".join(urls), provider.interval)
-            print(clean("%s: %s every %g s" % words))
+            urls = " ".join(
+                redact(source.url) for source in Watch(provider, {}).sources
+            )
+            print(clean("%s: %s every %g s" % (provider.name, urls, provider.interval)))
     except ConfigError as exc:
         log.error("%s", exc)
         return 2
@@ -1938,11 +1959,10 @@ def read_config(options: argparse.Namespace) -> Config:
     found = [os.path.join(place, "providers.ini") for place in places]
     path = options.config or next(filter(os.path.exists, found), "")
     if options.urls:
-        names = [
-            urllib.parse.urlsplit(redact(url)).netloc or url for url in options.urls
-        ]
-        lines = map("%s = %s\n".__mod__, zip(names, options.urls))
-        text = "[providers]\n" + "".join(lines)
+        names = {
+            redact(url).partition("://")[2].strip("[/"): url for url in options.urls
+        }
+        text = "[providers]\n" + "".join("%s = %s\n" % line for line in names.items())
         config = parse_config(text, "command line", options.interval)
     elif path:
         config = load_config(path, options.interval)
@@ -1987,7 +2007,11 @@ def run(config: Config, options: argparse.Namespace) -> int:
     failure = printer.failure or ("nobody reads it" if printer.is_alive() else "")
     if failure:
         log.error("output failed: %s", failure)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter fails again
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # the interpreter would fail again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     status = 1 if failure or (options.once and watcher.failed and not stopped) else 0
     if watcher.hung or printer.is_alive():
         os._exit(status)  # a name look-up that hangs, say, would hold the exit
