@@ -14,7 +14,7 @@ How data flows, which is also the order of this file:
         -> queue.Queue -> printer thread: write, flush, then commit the new state
 
 Who owns what: the scheduler owns the schedule, the deadlines and the health of sources;
-a worker owns the provider it polls while it polls; the printer the output and the state.
+a worker owns the provider it polls while it polls; the printer the output and state.
 
 Words: a provider is a line of providers.ini, a page what it publishes, a source one
 polled URL of it; validators are the ETag and Last-Modified last received; a mark is a
@@ -36,7 +36,7 @@ import email.utils
 import fcntl
 import hashlib
 import heapq
-import html.parser
+import html
 import ipaddress
 import itertools
 import json
@@ -55,7 +55,7 @@ import time
 import urllib.parse
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
-from xml.etree.ElementTree import Element, ParseError as XMLError, tostring
+from xml.etree.ElementTree import Element, ParseError as XMLError
 
 import defusedxml.ElementTree
 import requests
@@ -64,8 +64,8 @@ import urllib3
 
 __version__ = "0.1.0"
 __all__ = (
-    "Component ConfigError Event FetchError Incident Page ParseError PollError Provider "
-    "StatuswatchError Update load_config main parse"
+    "Component ConfigError Event FetchError Incident Page ParseError PollError "
+    "Provider StatuswatchError Update load_config main parse"
 ).split()
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,6 @@ POLITE = 10.0  # seconds; polling more often than that shows nothing new
 TIMEOUT = 20.0  # seconds for one source: attempts, redirects and addresses together
 MAX_SIZE = 5_000_000  # bytes of a decoded body; the largest real page seen has 0.7 MB
 MAX_NODES = 50_000  # XML tags and attributes, or JSON containers; 4,000 are real
-MAX_MARKUP = 20_000  # characters of one text; html.parser can need quadratic time
 MAX_TEXT = 500  # characters of one text on a line
 MAX_VALIDATOR = 1024  # characters; a 60 KB ETag sent back earns "400" for ever
 ATTEMPTS, MAX_HOPS = 3, 5  # requests for one read of a source, redirects of each
@@ -101,6 +100,7 @@ AWAY = 600.0  # seconds since the last read that make news old at a start (R15)
 LINGER = 1.0  # seconds that polls, and then the printer, have to end
 WAKE = 0.5  # seconds; a signal that comes just before a wait begins does not end it
 GONE = 5  # failures in a row after which sources that were found are looked for anew
+FORGET = 90 * 86400.0  # seconds without a read until a provider leaves the state file
 REMEMBER = 60.0  # seconds between two states handed on without news
 EX_TEMPFAIL = 75  # sysexits.h: another run holds the lock
 
@@ -266,7 +266,8 @@ def parse_config(text: str, path: str, interval: float | None = None) -> Config:
         None, delimiters="=", inline_comment_prefixes=";", default_section="",
         allow_no_value=True, interpolation=None,
     )  # fmt: skip
-    ini.optionxform = str  # type: ignore[assignment,method-assign] # keys keep their case
+    # Keys keep their case.
+    ini.optionxform = str  # type: ignore[assignment,method-assign]
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     where = "[providers]"
     try:
@@ -282,14 +283,15 @@ def parse_config(text: str, path: str, interval: float | None = None) -> Config:
                     raise ValueError("unknown key, known: %s" % ", ".join(keys))
                 convert = parse_line if section == "providers" else parse_value
                 values.setdefault(section, {})[key] = convert(key, text or "")
+        where = "[providers]"
         if not values["providers"]:
             raise ValueError(
                 "no provider, such as `OpenAI = https://status.openai.com`"
             )
     except configparser.Error as exc:
-        raise ConfigError(clean(str(exc))) from exc
+        raise ConfigError(scrub(str(exc))) from exc
     except ValueError as exc:
-        raise ConfigError(clean("%s: %s: %s" % (path, where, exc))) from exc
+        raise ConfigError(scrub("%s: %s: %s" % (path, where, exc))) from exc
     common = {**values["statuswatch"], **({"interval": interval} if interval else {})}
     shared = {key: common.pop(key) for key in SETTINGS[:2] if key in common}
     lines = values["providers"].items()
@@ -326,9 +328,9 @@ def parse_value(key: str, text: str) -> Any:
         elif key == "min_impact":
             expected = "one of " + ", ".join(IMPACTS)
             return IMPACTS[IMPACTS.index(text)]
-        elif text:
-            names = tuple(name.strip().casefold() for name in text.split(","))
-            return names if key == "components" else text
+        elif text.strip(" ,"):
+            names = (name.strip().casefold() for name in text.split(","))
+            return tuple(filter(None, names)) if key == "components" else text
     raise ValueError("expected %s, got %r" % (expected, text))
 
 
@@ -340,7 +342,7 @@ def is_page(url: str) -> bool:
         web = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         if web and url == clean(url):
             return parts.path in ("", "/") and not parts.query
-    raise ValueError("bad URL %r, expected http:// or https://" % redact(url))
+    raise ValueError("bad URL, expected http://HOST or https://HOST")
 
 
 # --- Text: all remote text is hostile. Pure. ---
@@ -360,6 +362,12 @@ _BLOCKS = frozenset(
 # Tags that mean something in the feeds of status pages: they become control characters,
 # of which the text itself has none.
 _MARKS = {"small": "\x01\x02", "strong": "\x03\x04", "b": "\x03\x04", "li": "\x05\x06"}
+# A tag, or what has no text. Linear: each alternative ends at the next "<" or runs to
+# the end once. html.parser needs seconds for 20 KB of "<a ", and raises on "<![<".
+_TAG = re.compile(
+    r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)"
+    r"|<(/?)([a-z][a-z0-9]*)[^<>]*>|<[!?][^<>]*>"
+)
 
 
 def clean(text: str) -> str:
@@ -382,6 +390,11 @@ def redact(url: str) -> str:
     return "?"
 
 
+def scrub(text: str) -> str:
+    """Return *text* cleaned, with nothing left of its URLs, which may have secrets."""
+    return clean(re.sub(r"://\S+", "://...", text))
+
+
 def digest(*texts: str, size: int = 6) -> str:
     """Return *size* characters, of 6 bits each, that stand for *texts*."""
     joined = "\0".join(texts).encode("utf-8", "surrogatepass")
@@ -390,28 +403,16 @@ def digest(*texts: str, size: int = 6) -> str:
 
 def marked(markup: str) -> str:
     """Return the text of HTML with its tags turned into _MARKS and white space."""
-    if "<" not in markup and "&" not in markup:
-        return _HOSTILE.sub("", markup)
-    parser = _MarkupParser(convert_charrefs=True)
-    parser.feed(markup[:MAX_MARKUP])
-    parser.close()
-    return "".join(parser.parts)
-
-
-class _MarkupParser(html.parser.HTMLParser):
-    def reset(self) -> None:
-        super().reset()
-        self.parts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.parts += ["\n" * (tag in _BLOCKS), _MARKS.get(tag, "")[:1]]
-
-    def handle_endtag(self, tag: str) -> None:
-        self.parts += [_MARKS.get(tag, "")[1:], "\n" * (tag in _BLOCKS)]
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem is None:  # else within <script> or <style>
-            self.parts.append(_HOSTILE.sub("", data))
+    parts, end = [], 0
+    for tag in itertools.chain(_TAG.finditer(markup), [None]):
+        text = markup[end : tag.start() if tag else None]
+        text = html.unescape(re.sub(r"&#\d{8,};?", "", text))  # int() refuses long ones
+        parts.append(_HOSTILE.sub("", text))
+        if tag:
+            end, name, closing = tag.end(), (tag[3] or "").lower(), bool(tag[2])
+            gap = "\n" * (name in _BLOCKS)
+            parts.append(gap + _MARKS.get(name, "")[closing : closing + 1] + gap)
+    return "".join(parts)
 
 
 # --- Parsing: bytes -> Page. Pure: no clock, no network, no logging. ---
@@ -430,6 +431,7 @@ _CHARSET = re.compile(r"""(?i)charset\s*=\s*["']?([\w.:-]+)""")
 _SPACES = re.compile(  # XML namespaces of what feeds are made of
     "(?i)/atom|/rss|purl.org/(atom|net/rss)|netscape.com|rdf-syntax|userland|1999/xhtml"
 )
+_LONG_SPACE = re.compile(r"""(?s)\sxmlns[^\s="'<>/]*\s*=\s*(["'])(?:(?!\1).){500}""")
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
 _INCIDENT_PATH = re.compile(r"/incidents/([^/?#\s]+)")
 _ISO_TIME = re.compile(
@@ -444,7 +446,7 @@ _ZONES = {  # names that email.utils does not know; it knows those of RFC 822
 }  # fmt: skip
 
 
-def parse(body: bytes, content_type: str = "") -> Page:
+def parse(body: bytes | bytearray, content_type: str = "") -> Page:
     """Return the Page in *body*, recognised by its own shape.
 
     Reads the JSON of Statuspage v2 and incident.io (summary, components, incidents,
@@ -491,7 +493,7 @@ def word(text: str) -> str:
     return re.sub(r"[\s_-]+", "_", clean(text).lower())[:60]
 
 
-def _decode(body: bytes, content_type: str) -> str:
+def _decode(body: bytes | bytearray, content_type: str) -> str:
     declared = _ENCODING.match(body[:256].decode("latin-1"))
     declared = declared or _CHARSET.search(content_type)
     encoding = declared[1] if declared and _CODECS.match(declared[1]) else "utf-8"
@@ -511,6 +513,8 @@ def _read_xml(text: str) -> Element:
         raise ParseError("too large")
     if re.match(r"(?i)<(!doctype )?html\b", text):
         raise ParseError("an HTML page")
+    if _LONG_SPACE.search(text):  # it would be written out for each element
+        raise ParseError("XML with an overlong namespace")
     try:
         root: Element = defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
     except (XMLError, ValueError) as exc:  # DefusedXmlException is a ValueError
@@ -611,7 +615,7 @@ def _when(update: Update) -> float:
 
 
 def _get(row: Mapping[str, Any], key: str, kind: Any = str) -> Any:
-    """Return the text, or the list of objects, at *key*; ParseError for anything else."""
+    """Return the text, or the list of objects, at *key*, or raise ParseError."""
     value = row.get(key)
     if value is None:
         return kind()
@@ -628,9 +632,9 @@ def _id(row: Mapping[str, Any]) -> str:
     return key if len(key) <= 100 else "%s~%s" % (key[:80], digest(key, size=10))
 
 
-# RSS and Atom (rssboard.org/rss-specification, RFC 4287), as Statuspage writes them (all
-# updates of an incident in one entry), as incident.io does (the latest, and a list of
-# affected components), or as anybody does.
+# RSS and Atom (rssboard.org/rss-specification, RFC 4287), as Statuspage writes them
+# (all updates of an incident in one entry), as incident.io does (the latest, and a list
+# of affected components), or as anybody does.
 
 _STATUSPAGE_UPDATE = re.compile(
     "\x01([^\x01\x02]*)\x02\\s*\x03([^\x03\x04]*)\x04\\s*-?([^\x01]*)"
@@ -650,15 +654,13 @@ def parse_feed(root: Element) -> Page:
     channel = root.find("channel")
     head = root if channel is None else channel
     incidents: dict[str, Incident] = {}
+    updates: dict[str, list[Update]] = {}
     platforms, times = set(), [_first(head, "updated", "lastbuilddate", "pubdate")]
     for entry in (*head, *(() if head is root else root)):
         if entry.tag in ("item", "entry"):
             platform, incident = _entry(entry, _first(head, "generator"))
-            known = incidents.get(incident.id, incident)
-            if known is not incident:
-                updates = sorted((*incident.updates, *known.updates), key=_when)
-                known = known._replace(updates=tuple(updates))
-            incidents[incident.id] = known
+            incidents.setdefault(incident.id, incident)
+            updates.setdefault(incident.id, []).extend(incident.updates)
             platforms.add(platform)
             times.append(_first(entry, "updated", "pubdate"))
     platform = platforms.pop() if len(platforms) == 1 else "feed"
@@ -669,7 +671,10 @@ def parse_feed(root: Element) -> Page:
         host[1].lower() if host and platform != "feed" else "",
         redact(link) if link.startswith("http") else "",
         max(filter(None, map(parse_time, times)), default=None),
-        incidents=tuple(incidents.values()),
+        incidents=tuple(
+            each._replace(updates=tuple(sorted(updates[key], key=_when)))
+            for key, each in incidents.items()
+        ),
     )
 
 
@@ -719,9 +724,10 @@ def _first(element: Element, *names: str) -> str:
 def _construct(element: Element) -> str:
     """Return the marked text of a text construct: plain text, HTML or XHTML."""
     if len(element):
-        element.tag = "div"
-        return marked(tostring(element, "unicode", "html"))
-    text = element.text or ""
+        for part in element.iter():  # write XHTML as HTML
+            part.text = "<%s>%s" % (part.tag, html.escape(part.text or ""))
+            part.tail = "</%s>%s" % (part.tag, html.escape(part.tail or ""))
+    text = "".join(element.itertext())
     return _HOSTILE.sub("", text) if element.get("type") == "text" else marked(text)
 
 
@@ -858,15 +864,19 @@ class Tracker:
             self.stories[key] = Story(views, *rest)
 
     def observe(self, reads: Sequence[tuple[Source, Page | None]]) -> None:
-        """Add the events of a poll: *reads* are its good ones, None is an unchanged page.
+        """Add the events of a poll: *reads* are its good ones, None an unchanged page.
 
         The first read of a source is silent (R1), and so is the same read again.
-        Incidents come before components, and what began first comes first.
+        Incidents come before components; the updates of one come oldest first.
         """
         pages = [(source, page) for source, page in reads if page]
         for source, page in pages:
+            slot, listed = source.slot(), {each.id for each in page.components}
             if not source.seeded:
-                self._forget(source.slot())
+                self._forget(slot)
+            for key, (status, since, owner) in self.components.items():
+                if owner == slot and key not in listed:
+                    self.components[key] = (status, since, "!" + slot)
             for incident in reversed(page.incidents):  # merge what is known of it (R9)
                 story = self.stories.pop(incident.id, None) or Story()
                 self.stories[incident.id] = story  # the latest last
@@ -875,7 +885,7 @@ class Tracker:
                     if value not in (None, "", False):
                         vars(story)[name] = value
         pairs = [(source, each) for source, page in pages for each in page.incidents]
-        for source, incident in sorted(reversed(pairs), key=_began):
+        for source, incident in sorted(reversed(pairs), key=_order):
             self._see_incident(source, incident)
         for source, page in pages:
             self._see_components(source, page)
@@ -887,7 +897,7 @@ class Tracker:
         for view in [s.views[slot] for s in self.stories.values() if slot in s.views]:
             view.gone += [mark or key[:7] for key, mark in view.shown.items()]
             view.shown, view.status, view.names, view.absent = {}, "", "", 0
-        for key in [key for key, part in self.components.items() if part[2] == slot]:
+        for key in [key for key, part in self.components.items() if slot in part[2]]:
             del self.components[key]
 
     def _see_incident(self, source: Source, incident: Incident) -> None:
@@ -934,17 +944,15 @@ class Tracker:
     def _see_components(self, source: Source, page: Page) -> None:
         """Tell which components changed (R5).
 
-        A component belongs to the source that showed its status last. Another, which may
-        lag behind, takes it over with a newer time, or once its owner lists it no more.
+        A component belongs to the source that showed its status last. Another, which
+        may lag behind, takes it over with a newer time, or once its owner drops it.
         """
-        slot, listed = source.slot(), {each.id: each for each in page.components}
-        for key, (status, since, owner) in self.components.items():
-            if owner == slot and key not in listed:
-                self.components[key] = (status, since, "")
-        for key, name, status, at in listed.values():
-            before, since, owner = self.components.pop(key, ("", 0, ""))
+        slot, rows = source.slot(), {each.id: each for each in page.components}
+        for key, name, status, at in rows.values():
+            before, since, owner = self.components.pop(key, ("", 0, slot))
             now = int(at.timestamp()) if at else 0
-            if not status or (owner not in ("", slot) and now <= since):
+            late = now < since or (now == since and not owner.startswith("!"))
+            if not status or (late and owner.lstrip("!") != slot):
                 self.components[key] = (before, since, owner)
                 continue
             self.components[key] = (status, now, slot)
@@ -1014,7 +1022,7 @@ class Tracker:
             self.events.append(event)
 
     def pending(self) -> bool:
-        """Return whether an incident may be over, so that unchanged reads count (R7)."""
+        """Return whether an incident may be over: unchanged reads count then (R7)."""
         return any(v.pending() for s in self.stories.values() for v in s.views.values())
 
     def memory(self) -> str:
@@ -1027,21 +1035,21 @@ class Tracker:
                     story = Story(story.views, story.status)
                 views = {slot: _packed(view) for slot, view in story.views.items()}
                 kept[key] = [views, *_packed(story)[1:]]
-        unlisted = [key for key, part in self.components.items() if not part[2]]
+        unlisted = [key for key, part in self.components.items() if part[2][0] == "!"]
         for key in unlisted[:-MEMORY]:
             del self.components[key]
         memory = [dict(reversed(kept.items())), self.components]
         return json.dumps(memory, separators=(",", ":"))
 
 
-def _began(pair: tuple[Source, Incident]) -> tuple[bool, float]:
-    """Return what sorts incidents: when they began, those without any words last.
+def _order(pair: tuple[Source, Incident]) -> tuple[bool, bool, bool, float]:
+    """Return what sorts incidents, so that each update is told by who knows it best.
 
-    So what another source may tell in full comes late; and the source comes first that
-    shows an incident from its beginning.
+    First who has words, then who has ids, then by beginning; but who seeds is silent.
     """
-    times = [_when(update) for update in pair[1].updates]
-    return not any(update.body for update in pair[1].updates), min(times, default=0.0)
+    source, (*_, updates, _, _, _, _) = pair
+    words, ids = any(u.body for u in updates), any(u.id for u in updates)
+    return not source.seeded, not words, not ids, min(map(_when, updates), default=0.0)
 
 
 def _packed(record: Any) -> list[Any]:
@@ -1087,7 +1095,7 @@ def format_json(event: Event) -> str:
     """Return a line of JSON, in ASCII, which any encoding has."""
     members = event._asdict()
     for key in ("occurred_at", "detected_at"):
-        members[key] = members[key] and members[key].strftime("%Y-%m-%dT%H:%M:%SZ")
+        members[key] = members[key] and members[key].isoformat()[:19] + "Z"
     return json.dumps(members) + "\n"
 
 
@@ -1101,7 +1109,7 @@ _current = threading.local()  # .attempt is the Attempt that this worker makes
 class Response(NamedTuple):
     """A usable answer: body is None for 304, moved_to where permanent redirects led."""
 
-    body: bytes | None
+    body: bytearray | None
     content_type: str
     etag: str
     modified: str
@@ -1152,6 +1160,7 @@ class _Connection(urllib3.connection.HTTPConnection):
     def _new_conn(self) -> socket.socket:
         """Connect: all addresses of the host share what is left of the deadline."""
         attempt: Attempt = _current.attempt
+        error: Exception = OSError("no address")
         host = getattr(self, "_dns_host", self.host)
         found = socket.getaddrinfo(host, self.port, 0, socket.SOCK_STREAM)
         for number, (family, kind, protocol, _, address) in enumerate(found):
@@ -1166,12 +1175,17 @@ class _Connection(urllib3.connection.HTTPConnection):
             except (OSError, FetchError) as exc:
                 line.close()
                 error = exc
-        raise error
+        # Raw, urllib3 would take a broken pipe for an answer that comes all the same.
+        raise FetchError(reason(error), passing=not attempt.over) from error
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock:  # kept alive since an earlier attempt
             _current.attempt.attach(self.sock, str(self.sock.getpeername()[0]))
         super().request(*args, **kwargs)
+
+    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        _current.attempt.left()  # urllib3 does not see that a request was cut
+        return super().getresponse(*args, **kwargs)
 
 
 class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
@@ -1195,7 +1209,10 @@ class _Adapter(requests.adapters.HTTPAdapter):
             or requests.utils.DEFAULT_CA_BUNDLE_PATH
         )
         where = {"capath" if os.path.isdir(bundle) else "cafile": bundle}
-        self.context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, **where)
+        try:
+            self.context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, **where)
+        except OSError as exc:
+            raise ConfigError("%s: %s" % (bundle, reason(exc))) from exc
         super().init_poolmanager(*args, ssl_context=self.context, **kwargs)
         self._adopt(self.poolmanager)
 
@@ -1318,7 +1335,7 @@ class Fetcher:
                 raise FetchError("a body of over %d bytes" % self.max_size)
         attempt.left()  # what was cut can look complete
         return Response(
-            bytes(body) if status == 200 else None,
+            body if status == 200 else None,
             header("Content-Type"),
             validator("ETag"),
             validator("Last-Modified"),
@@ -1342,7 +1359,7 @@ def _hop(url: str, target: str) -> str:
 
 
 def parse_max_age(cache_control: str, age: str) -> float:
-    """Return for how many seconds an answer is fresh (RFC 9111), at most BACKOFF_CAP."""
+    """Return how many seconds an answer stays fresh (RFC 9111), up to BACKOFF_CAP."""
     found = re.search(r"(?i)(?:^|[\s,])max-age\s*=\s*\"?([0-9]+)", cache_control)
     if not found or re.search("(?i)no-cache|no-store", cache_control):
         return 0.0
@@ -1378,8 +1395,8 @@ def reason(exc: BaseException) -> str:
 class StateFile:
     """A JSON file for one configuration, and a lock beside it.
 
-    `{"version": 1, "sha256": "...", "providers": {name: {"urls", "sources", "memory"}}}`,
-    the checksum being that of the version and the text of `providers`.
+    `{"version": 1, "sha256": ..., "providers": {name: {"found", "sources", "memory"}}}`
+    with the checksum of the version and the text of `providers`.
     """
 
     VERSION = 1
@@ -1388,18 +1405,24 @@ class StateFile:
         self.path = pathlib.Path(path).resolve()
         self.providers: dict[str, Any] = {}
         self.failing = False
+        self._lock = -1
 
     def lock(self) -> bool:
-        """Return whether no other run has the lock. It ends with the process."""
+        """Return whether no other run has the lock, which ends with the process."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = open("%s.lock" % self.path, "a")
+            self._lock = os.open("%s.lock" % self.path, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as exc:
             log.debug("%s.lock: %s: running without a lock", self.path, reason(exc))
         return True
+
+    def unlock(self) -> None:
+        """Let another run have it."""
+        with contextlib.suppress(OSError):
+            os.close(self._lock)
 
     def load(self) -> None:
         """Read the file. What is no state of ours is kept aside, and we start anew.
@@ -1422,9 +1445,18 @@ class StateFile:
             pass
         except (OSError, ValueError, AttributeError, RecursionError) as exc:
             self.providers, aside = {}, "%s.corrupt-%d" % (self.path, time.time())
-            os.replace(self.path, aside)
             why = reason(exc) if isinstance(exc, OSError) else "damaged, or not ours"
-            log.warning("%s: %s: kept as %s, starting anew", self.path, why, aside)
+            try:
+                os.replace(self.path, aside)
+            except OSError as failure:
+                aside = "it is, for it cannot be moved: %s" % reason(failure)
+            log.warning("%s: %s: kept as %s; starting anew", self.path, why, aside)
+
+        for name, stored in list(self.providers.items()):
+            sources = stored.get("sources", {}).values()
+            times = [s.get(key, 0) for s in sources for key in ("read_at", "failed_at")]
+            if time.time() - max(times, default=0) > FORGET:
+                del self.providers[name]
 
     def _encoded(self) -> bytes:
         text = json.dumps(self.providers, separators=(",", ":"))
@@ -1475,15 +1507,16 @@ class Watch:
         self.turn = 0  # the number of its entry in the schedule
         self.began = 0.0  # monotonic: when its poll was taken up by a worker
         self.page = provider.urls[0] if is_page(provider.urls[0]) else ""
-        paths = PLATFORMS.get(provider.platform, ()) if self.page else ()
-        urls = [urllib.parse.urljoin(self.page, path) for path, *_ in paths]
+        paths = [path for path, *_ in PLATFORMS.get(provider.platform, ())]
+        urls = [
+            urllib.parse.urljoin(self.page, p) for p in paths or stored.get("found", ())
+        ]
         # A page of unknown platform stands for its sources until they are found.
-        urls = urls or self.page and stored.get("urls") or list(provider.urls)
-        self.sources = [Source(url) for url in urls]
+        self.sources = [Source(url) for url in self.page and urls or provider.urls]
         for source in self.sources:
             vars(source).update(stored.get("sources", {}).get(source.slot(), {}))
             wait = source.wait_until - time.time()
-            if wait <= RETRY_AFTER_CAP:  # else the clock was set back
+            if 0 < wait <= RETRY_AFTER_CAP:  # else the clock was set back
                 source.not_before = time.monotonic() + wait
 
     def stored(self) -> dict[str, Any]:
@@ -1492,9 +1525,9 @@ class Watch:
         for source in self.sources:
             members = {k: v for k, v in vars(source).items() if k not in source.RUNTIME}
             sources[source.slot()] = {k: v for k, v in members.items() if v}
-        urls = [source.url for source in self.sources] if self.page else []
+        found = [urllib.parse.urlsplit(s.url).path for s in self.sources if self.page]
         memory = {"memory": json.loads(self.memory)} if self.memory else {}
-        return {"urls": urls, "sources": sources, **memory}
+        return {"found": found, "sources": sources, **memory}
 
 
 class Poll(NamedTuple):
@@ -1551,7 +1584,7 @@ def find_sources(watch: Watch, fetcher: Fetcher) -> list[Source]:
             for url in [urllib.parse.urljoin(watch.page, path) for path in group]:
                 try:
                     response = fetcher.fetch(url, timeout=watch.provider.timeout)
-                    parse(response.body or b"", response.content_type)
+                    parse(response.body or bytearray(), response.content_type)
                     found.append(Source(url))
                     break
                 except PollError as exc:
@@ -1561,6 +1594,10 @@ def find_sources(watch: Watch, fetcher: Fetcher) -> list[Source]:
         if len(found) == len(groups):
             return found
     raise ParseError("no status page in a format we know")
+
+
+# One document at a time: threads parse no faster together, but need all the memory.
+_parsing = threading.Lock()
 
 
 def read_source(
@@ -1582,7 +1619,8 @@ def read_source(
     if response.body is not None:
         body = base64.b64encode(hashlib.sha256(response.body).digest())[:12].decode()
         if body != source.digest:  # R10
-            page = parse(response.body, response.content_type)
+            with _parsing:
+                page = parse(response.body, response.content_type)
             aside = accept(source, page, body)
             if aside:
                 log.debug("%s: set aside: %s", redact(url), aside)
@@ -1593,7 +1631,8 @@ def read_source(
     if url == source.url:
         again = response.moved_to and response.moved_to == source.moved_to
         source.moved = source.moved + 1 if again else 1
-        source.moved_to = response.moved_to
+        harmless = redact(response.moved_to) == response.moved_to  # goes into the state
+        source.moved_to = response.moved_to if harmless else ""
     source.stale = source.foreign = 0
     if source.away is None:
         source.away = 0 < source.read_at < at - AWAY  # R15
@@ -1601,7 +1640,7 @@ def read_source(
 
 
 class Batch(NamedTuple):
-    """Events, and the state of their provider in which they are told (None for none)."""
+    """Events, and the state of their provider in which they are told, if any."""
 
     provider: str
     events: Sequence[Event]
@@ -1619,8 +1658,8 @@ DETECTED = {
 class Watcher:
     """Polls providers on time. All but inbox belongs to the thread that calls run().
 
-    A provider whose poll failed or was slow is polled by threads that are there for such,
-    so that nobody waits for the sick; so is one not polled yet.
+    A provider whose poll failed or was slow is polled by threads that are there for
+    such, so that nobody waits for the sick; so is one not polled yet.
     """
 
     def __init__(
@@ -1686,11 +1725,8 @@ class Watcher:
                 except ConfigError as exc:
                     log.error("configuration not reloaded: %s", exc)
                 notify("READY=1")
-            for future, watch in list(self._flying.items()):
-                allowed = watch.provider.timeout * len(watch.sources) + LINGER
-                if once and time.monotonic() > watch.began + allowed:
-                    log.warning("[%s] hangs, in a name look-up?", watch.provider.name)
-                    self.failed = self.hung = bool(self._flying.pop(future))
+            if once:
+                self._give_up()
         notify("STOPPING=1")
         self.fetcher.stop()
         for future in concurrent.futures.wait(list(self._flying), LINGER).done:
@@ -1717,8 +1753,18 @@ class Watcher:
             future.add_done_callback(self.inbox.put)
         return self._due[0][0] if self._due else now + WAKE
 
+    def _give_up(self) -> None:
+        """Leave polls to themselves that are far beyond their deadlines."""
+        for future, watch in list(self._flying.items()):
+            allowed = watch.provider.timeout * len(watch.sources) + LINGER
+            if time.monotonic() > watch.began + allowed:
+                log.warning("[%s] hangs, in a name look-up?", watch.provider.name)
+                self.failed = self.hung = bool(self._flying.pop(future))
+
     def _finish(self, future: concurrent.futures.Future[Poll], once: bool) -> None:
         """Take in what a poll brought, hand it on, and arm the next one."""
+        if future not in self._flying:  # it was given up
+            return
         watch = self._flying.pop(future)
         now, name = time.monotonic(), watch.provider.name
         try:
@@ -1810,10 +1856,13 @@ class Watcher:
         cap = max(interval, BACKOFF_CAP)
         pause = min(cap, interval * 2.0 ** min(source.failures - 1, 20))
         pause = interval if self._offline else cap if status in (404, 410) else pause
-        source.not_before = now + pause * random.uniform(0.8, 1.0)
+        pause *= random.uniform(0.8, 1.0)
+        source.not_before = max(source.not_before, now + pause)
         source.moved = 0  # ask the configured address again
         if status in (400, 412, 431):  # it may be our validators that it refuses
             source.etag = source.modified = ""
+        if status in (404, 410):
+            source.wait_until = time.time() + pause
         if wait is not None or status == 429:  # for the whole host
             host = urllib.parse.urlsplit(source.url).netloc
             for each in [s for watch in self.watches.values() for s in watch.sources]:
@@ -1844,8 +1893,8 @@ def notify(message: str) -> None:
 class Printer(threading.Thread):
     """Writes events, and commits the state in which they are told after they are out.
 
-    So a crash repeats what is being printed, at most. Once the output has failed nothing
-    more is committed: what was not told stays untold.
+    So a crash repeats what is being printed, at most. Once the output has failed
+    nothing more is committed: what was not told stays untold.
     """
 
     def __init__(self, form: Callable[[Event], str], state: StateFile | None) -> None:
@@ -1856,7 +1905,7 @@ class Printer(threading.Thread):
         self._form, self._state = form, state
 
     def run(self) -> None:
-        """Print until None comes. With a state, once a second: it is saved each time."""
+        """Print until None comes: with a state, which is saved then, once a second."""
         batch: Batch | None = Batch("", (), None)
         batches: list[Batch] = []
         ready = 0.0
@@ -1885,7 +1934,7 @@ class Printer(threading.Thread):
             self._state.save()
 
 
-# --- Command line. ---
+# --- Command line: what a person types, and what the program is told by signals. ---
 
 EXAMPLES = """\
 examples:
@@ -1906,6 +1955,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         datefmt="%Y-%m-%d %H:%M:%S",
     )
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+    if sys.stdout:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         config = read_config(options)
         if not options.check_config:
@@ -1959,9 +2010,10 @@ def read_config(options: argparse.Namespace) -> Config:
     found = [os.path.join(place, "providers.ini") for place in places]
     path = options.config or next(filter(os.path.exists, found), "")
     if options.urls:
-        names = {
-            redact(url).partition("://")[2].strip("[/"): url for url in options.urls
-        }
+        names: dict[str, str] = {}
+        for url in options.urls:
+            name = urllib.parse.urlsplit(redact(url)).netloc.strip("[") or "page"
+            names["%s (%d)" % (name, len(names)) if name in names else name] = url
         text = "[providers]\n" + "".join("%s = %s\n" % line for line in names.items())
         config = parse_config(text, "command line", options.interval)
     elif path:
@@ -1972,19 +2024,19 @@ def read_config(options: argparse.Namespace) -> Config:
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
-    """Watch until a signal or, with --once, until all is read; return the exit status."""
+    """Watch until a signal or, with --once, all is read; return the exit status."""
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     default = os.path.join(home, "statuswatch", "state.json") if options.once else ""
     state = StateFile(options.state or default) if options.state or default else None
-    if state and not state.lock():
-        log.error("%s: another run holds the lock", state.path)
-        return EX_TEMPFAIL
-    if state:
-        state.load()
     if sys.stdout is None:
         log.error("output failed: it is closed")
         return 1
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if state and not state.lock():
+        log.error("%s: another run holds the lock", options.state or default)
+        state.unlock()
+        return EX_TEMPFAIL
+    if state:
+        state.load()
     printer = Printer(format_json if options.json else format_text, state)
     watcher = Watcher(config, printer.inbox, state)
     printer.on_failure = lambda: watcher.inbox.put(BROKEN)
@@ -2007,15 +2059,23 @@ def run(config: Config, options: argparse.Namespace) -> int:
     failure = printer.failure or ("nobody reads it" if printer.is_alive() else "")
     if failure:
         log.error("output failed: %s", failure)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):  # the interpreter would fail again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    status = 1 if failure or (options.once and watcher.failed and not stopped) else 0
+    flush_for_good()
+    unread = watcher.failed or bool(state and state.failing)
+    status = 1 if failure or (options.once and unread and not stopped) else 0
+    if state:
+        state.unlock()
     if watcher.hung or printer.is_alive():
         os._exit(status)  # a name look-up that hangs, say, would hold the exit
     return status
+
+
+def flush_for_good() -> None:
+    """Flush what is printed and logged; what cannot be is given up, once for all."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # or the interpreter would fail with it, again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def announce(config: Config, watcher: Watcher, once: bool) -> None:
