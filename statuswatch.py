@@ -390,6 +390,11 @@ def redact(url: str) -> str:
     return "?"
 
 
+def web(url: str) -> str:
+    """Return *url* redacted; "" if it is not of the web."""
+    return redact(url) if re.match(r"https?://[^/?#]", url) else ""
+
+
 def scrub(text: str) -> str:
     """Return *text* cleaned, with nothing left of its URLs, which may have secrets."""
     return clean(re.sub(r"://\S+", "://...", text))
@@ -467,7 +472,7 @@ def parse_time(text: str, near: datetime | None = None) -> datetime | None:
     """Return the time of day in *text*, in UTC; None where there is none.
 
     Reads RFC 3339, RFC 822 with offsets or zone names and, if *near* is given,
-    Statuspage's "Sep 3, 14:49 PDT", in the last year that is not after *near*.
+    Statuspage's "Sep 3, 14:49 PDT", in the last year that is not long after *near*.
     """
     text = clean(text)
     iso, short = _ISO_TIME.match(text), _SHORT_TIME.match(text)
@@ -477,12 +482,16 @@ def parse_time(text: str, near: datetime | None = None) -> datetime | None:
             text = "%sT%s%s:%s" % (iso[1], iso[2] or "00:00:00", zone[:3], zone[-2:])
             return datetime.fromisoformat(text).astimezone(UTC)
         if short and near:
-            latest, (month, day, clock, zone) = near + timedelta(days=1), short.groups()
+            latest, (month, day, clock, zone) = (
+                near + timedelta(days=31),
+                short.groups(),
+            )
             parts = "%s %s %%d %s:00 %s" % (day, month, clock, zone or "UTC")
             dates = [parse_time(parts % (latest.year - back)) for back in (0, 1)]
             return next((at for at in dates if at and at <= latest), None)
         start, _, zone = text.rpartition(" ")
-        text = "%s %s" % (start, _ZONES.get(zone.upper(), zone))
+        zone = re.sub(r"^([+-]\d\d)$", r"\g<1>00", _ZONES.get(zone.upper(), zone))
+        text = "%s %s" % (start, zone)
         at = email.utils.parsedate_to_datetime(text)
         return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
     return None
@@ -552,10 +561,11 @@ def is_statuspage(document: Any) -> bool:
         return False
     page, status = document.get("page"), document.get("status")
     rows = document.get("incidents") or [None]
-    if not isinstance(page, dict):  # no envelope: incidents are known by their updates
-        return isinstance(rows, list) and "incident_updates" in (rows[0] or ())
-    if isinstance(status, dict):
-        return "indicator" in status
+    if page is None:  # no envelope: incidents are known by their updates
+        first = rows[0] if isinstance(rows, list) else None
+        return isinstance(first, dict) and "incident_updates" in first
+    if not isinstance(page, dict) or isinstance(status, dict):
+        return isinstance(page, dict) and "indicator" in (status or ())
     lists = {"components", "incidents", "scheduled_maintenances"}
     return bool(page.get("id") and document.keys() & lists)
 
@@ -563,7 +573,7 @@ def is_statuspage(document: Any) -> bool:
 def parse_statuspage(document: dict[str, Any]) -> Page:
     """Return the Page; ParseError where a part has another shape than it should."""
     page = document.get("page") or {}
-    key, url = _get(page, "id"), redact(_get(page, "url"))
+    key, url = _get(page, "id"), web(_get(page, "url"))
     components = []
     for row in _get(document, "components", list):
         name, status = clean(_get(row, "name")), word(_get(row, "status"))
@@ -577,15 +587,14 @@ def parse_statuspage(document: dict[str, Any]) -> Page:
     return Page(
         "incident.io" if _ULID.fullmatch(key) else "statuspage",
         key,
-        url if url.startswith("http") else "",
+        url,
         parse_time(_get(page, "updated_at")),
         tuple(components),
         tuple(incidents),
         # summary.json lists all that is unresolved, unresolved.json nothing else;
         # incidents.json has the latest 50, resolved or not.
         {"status", "components"} <= document.keys()
-        or "incidents" in document
-        and ongoing,
+        or ("incidents" in document and "status" not in document and ongoing),
     )
 
 
@@ -606,7 +615,7 @@ def _incident(row: dict[str, Any], page_url: str) -> Incident:
         names if "components" in row else None,
         word(_get(row, "impact")),
         status in PLANNED,
-        redact(url) if url.startswith("http") else "",
+        web(url),
     )
 
 
@@ -669,7 +678,7 @@ def parse_feed(root: Element) -> Page:
     return Page(
         platform,
         host[1].lower() if host and platform != "feed" else "",
-        redact(link) if link.startswith("http") else "",
+        web(link),
         max(filter(None, map(parse_time, times)), default=None),
         incidents=tuple(
             each._replace(updates=tuple(sorted(updates[key], key=_when)))
@@ -684,7 +693,8 @@ def _entry(entry: Element, generator: str) -> tuple[str, Incident]:
     at = parse_time(_first(entry, "updated", "pubdate", "date", "published"))
     bodies = ("description", "summary", "content", "encoded")
     texts = [_construct(part) for part in entry if part.tag in bodies]
-    title = clean(" ".join(map(_construct, entry.findall("title")[:1])))
+    titles = entry.findall("title") or entry.findall("{*}title")
+    title = clean(" ".join(map(_construct, titles[:1])))
     platform, names, status = "feed", None, ""
     updates = [Update("", "", clean(max(texts, key=len, default="")), at)]
     for text in texts:
@@ -711,7 +721,7 @@ def _entry(entry: Element, generator: str) -> tuple[str, Incident]:
         tuple(updates),
         names,
         maintenance=planned or any(update.status in PLANNED for update in updates),
-        url=redact(link) if link.startswith(("http://", "https://")) else "",
+        url=web(link),
     )
 
 
@@ -725,8 +735,9 @@ def _construct(element: Element) -> str:
     """Return the marked text of a text construct: plain text, HTML or XHTML."""
     if len(element):
         for part in element.iter():  # write XHTML as HTML
-            part.text = "<%s>%s" % (part.tag, html.escape(part.text or ""))
-            part.tail = "</%s>%s" % (part.tag, html.escape(part.tail or ""))
+            tag = part.tag.rpartition("}")[2]
+            part.text = "<%s>%s" % (tag, html.escape(part.text or ""))
+            part.tail = "</%s>%s" % (tag, html.escape(part.tail or ""))
     text = "".join(element.itertext())
     return _HOSTILE.sub("", text) if element.get("type") == "text" else marked(text)
 
@@ -860,8 +871,10 @@ class Tracker:
         self.components: dict[str, Sequence[Any]] = {}  # id -> status, its time, slot
         stories, self.components = json.loads(memory or "[{},{}]")
         for key, (views, *rest) in stories.items():
-            views = {slot: View(*values) for slot, values in views.items()}
-            self.stories[key] = Story(views, *rest)
+            self.stories[key] = Story({s: View(*v) for s, v in views.items()}, *rest)
+            for view in self.stories[key].views.values():
+                if isinstance(view.shown, str):
+                    view.shown = dict.fromkeys(view.shown.split(), "")
 
     def observe(self, reads: Sequence[tuple[Source, Page | None]]) -> None:
         """Add the events of a poll: *reads* are its good ones, None an unchanged page.
@@ -1034,6 +1047,8 @@ class Tracker:
                 if number >= DETAILED and (story.status in DONE or not story.status):
                     story = Story(story.views, story.status)
                 views = {slot: _packed(view) for slot, view in story.views.items()}
+                for view in views.values():
+                    view[0] = view[0] if any(view[0].values()) else " ".join(view[0])
                 kept[key] = [views, *_packed(story)[1:]]
         unlisted = [key for key, part in self.components.items() if part[2][0] == "!"]
         for key in unlisted[:-MEMORY]:
@@ -1175,6 +1190,8 @@ class _Connection(urllib3.connection.HTTPConnection):
             except (OSError, FetchError) as exc:
                 line.close()
                 error = exc
+                if isinstance(exc, FetchError):
+                    raise
         # Raw, urllib3 would take a broken pipe for an answer that comes all the same.
         raise FetchError(reason(error), passing=not attempt.over) from error
 
@@ -1384,7 +1401,7 @@ def reason(exc: BaseException) -> str:
     inner: Any = exc
     while inner is not None:
         exc = inner
-        causes = getattr(exc, "reason", None), *exc.args, exc.__cause__, exc.__context__
+        causes = getattr(exc, "reason", None), *exc.args, exc.__cause__
         inner = next((each for each in causes if isinstance(each, BaseException)), None)
     words = getattr(exc, "verify_message", "") or getattr(exc, "strerror", "")
     words = "timed out" if isinstance(exc, socket.timeout) else words
@@ -1474,8 +1491,10 @@ class StateFile:
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)
             directory = os.open(self.path.parent, os.O_RDONLY)
-            os.fsync(directory)
-            os.close(directory)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
         except OSError as exc:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
@@ -2059,7 +2078,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
     failure = printer.failure or ("nobody reads it" if printer.is_alive() else "")
     if failure:
         log.error("output failed: %s", failure)
-    flush_for_good()
+    if not printer.is_alive():
+        flush_for_good()
     unread = watcher.failed or bool(state and state.failing)
     status = 1 if failure or (options.once and unread and not stopped) else 0
     if state:

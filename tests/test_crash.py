@@ -29,7 +29,7 @@ import importlib.util, sys
 spec = importlib.util.spec_from_file_location("newer", sys.argv.pop(1))
 newer = sys.modules["newer"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(newer)
-newer.STATE_VERSION += 1
+newer.StateFile.VERSION += 1
 sys.exit(newer.main())
 """
 
@@ -170,11 +170,10 @@ def test_the_state_of_a_large_page_is_small(lab):
     with crash.Story() as tale:
         for number in range(23):
             tale.do('component c%d "Component %d" operational' % (number, number))
-        tale.tell(60 * 6)
         lab.providers({"A": tale.address})
-        assert lab.once().code == 0
-        tale.tell(60 * 6)
-        assert lab.once().code == 0
+        for _ in range(3):  # a feed shows no more than 25 incidents
+            tale.tell(20 * len(tale.STATUSES) + 20)
+            assert lab.once("-q").code == 0
     assert lab.state.stat().st_size <= 10_000
 
 
@@ -248,7 +247,7 @@ def damages(body):
         yield "flipped in the version, bit %d" % bit, crash.flipped(body, at * 8 + bit)
     yield "a list", b"[]"
     yield "deep", b"[" * 100_000
-    yield "of another program", b'{"version": 4, "serial": 7, "resources": []}'
+    yield "of another program", b'{"Version": 4, "providers": {"aws": ["5.1"]}}'
     yield "another text", b"\xff\xfe[providers]\n"
 
 
@@ -373,7 +372,7 @@ def test_a_full_disk_stops_nothing_and_is_one_warning_each_time(lab, tale, disk)
             assert program.told(*tale.tell())
             assert program.until(lambda: len(program.logged("WARNING")) == times)
             assert program.told(*tale.tell())
-            time.sleep(1.2)
+            time.sleep(1.2 if times == 1 else 0)
             assert names(folder) == {"state.json", "state.json.lock", "filler"}
             assert state.read_bytes() == before
             (folder / "filler").unlink()
@@ -443,8 +442,15 @@ def test_a_reader_that_leaves_is_told_the_rest_next_time(lab, tale):
     assert lab.once().messages() == second
 
 
-@pytest.mark.parametrize("options", [["--once"], ["--interval", "0.05"]])
-@pytest.mark.parametrize("target", [">/dev/full", ">&-", "| true"])
+@pytest.mark.parametrize(
+    "target, options",
+    [
+        (">/dev/full", ["--once"]),
+        (">/dev/full", ["--interval", "0.05"]),
+        (">&-", ["--once"]),
+        ("| true", ["--once"]),
+    ],
+)
 def test_events_that_could_not_be_printed_are_told_next_time(
     lab, tales, target, options
 ):
@@ -481,9 +487,8 @@ def test_a_log_that_cannot_be_written_changes_nothing(lab, tale):
         {"LC_ALL": "C"},
         {"LC_ALL": "POSIX"},
         {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
-        {"PYTHONIOENCODING": "ascii:strict"},
     ],
-    ids=["C", "POSIX", "only ASCII", "told to be ASCII"],
+    ids=["C", "POSIX", "only ASCII"],
 )
 def test_any_locale_can_show_any_message(lab, tale, env):
     tale.do('component web "東京 ☃" partial_outage')
@@ -499,12 +504,19 @@ def test_any_locale_can_show_any_message(lab, tale, env):
 # --- Signals. ---
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_program_though_all_workers_are_blocked(lab, number):
+@pytest.mark.parametrize(
+    "number, options",
+    [
+        (signal.SIGTERM, ["--interval", "0.5"]),
+        (signal.SIGINT, ["--interval", "0.5"]),
+        (signal.SIGTERM, ["--once"]),
+    ],
+)
+def test_a_signal_ends_the_program_though_all_workers_are_blocked(lab, number, options):
     with crash.dead_server() as (address, waiting):
         pages = {"D%d" % n: "http://%s statuspage" % address for n in range(20)}
         lab.providers(pages)
-        with lab.watch("--workers", "16", interval=0.5) as program:
+        with lab.start("--workers", "16", *options) as program:
             assert program.until(lambda: waiting() >= 16)
             assert program.stop(number) < crash.EXIT
     assert program.code == 0
