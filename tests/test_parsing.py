@@ -290,6 +290,7 @@ def test_any_part_may_have_any_shape(name):
         ("<link>https://a.test/n/1</link><guid>x</guid>", "x"),
         ("<link>https://a.test/n/1</link>", "https://a.test/n/1"),
         ("<guid>  x  </guid>", "x"),
+        ("<guid> \n</guid><link>https://a.test/n/1</link>", "https://a.test/n/1"),
     ],
 )
 def test_an_entrys_id_is_that_of_its_link_else_its_own_else_its_link(item, key):
@@ -487,7 +488,7 @@ def test_no_markup_is_an_unexpected_error(markup):
 
 
 NASTY = {
-    "one id": b"<rss><channel>%s</channel></rss>" % (b"<item/>" * 24_000),
+    "one id": b"<rss><channel>%s</channel></rss>" % (b"<item/>" * 8_000),
     "open tags": rss("<title>%s</title>" % ("&lt;a " * 200_000)),
     "many open tags": b"<rss><channel>%s</channel></rss>"
     % ((b"<item><title>%s</title></item>" % (b"&lt;a/" * 4_000)) * 100),
@@ -726,6 +727,23 @@ def test_a_time_is_read_whatever_its_form(text, utc):
 )
 def test_what_is_no_time_is_none(text):
     assert parse_time(text, NEAR) is None or text.startswith("Tue Mar")
+
+
+ZONES = {  # minutes east of Greenwich
+    "UT": 0, "UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 60, "BST": 60, "CET": 60,
+    "CEST": 120, "EET": 120, "EEST": 180, "MSK": 180, "IST": 330, "SGT": 480,
+    "HKT": 480, "JST": 540, "KST": 540, "AEST": 600, "AEDT": 660, "NZST": 720,
+    "NZDT": 780, "BRT": -180, "AKST": -540, "HST": -600, "EST": -300, "EDT": -240,
+    "CST": -360, "CDT": -300, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420,
+    "+0530": 330, "-0700": -420, "+03": 180, "-03": -180,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_zone_is_known_by_its_name(zone):
+    utc = NEAR - timedelta(minutes=ZONES[zone])
+    assert parse_time("Mar 4, 12:00 " + zone, NEAR) == utc
+    assert parse_time("Tue, 04 Mar 2025 12:00:00 " + zone) == utc
 
 
 def test_a_time_without_year_needs_another_that_is_near():

@@ -34,7 +34,7 @@ VALID_BUT_ANOTHERS = "-wrong-tenant"  # well-formed documents of another page (R
 
 
 def files(folder, *patterns):
-    """Files below a folder, as parameters; where there are none, one that is skipped."""
+    """Files below a folder, as parameters (without any a test is skipped)."""
     found = sorted(path for pattern in patterns for path in folder.rglob(pattern))
     return [
         pytest.param(path, id=str(path.relative_to(folder)))
@@ -337,7 +337,7 @@ RELATIVE = {
     for what in ("item_link_base", "entry_id_base", "entry_title_base64_base")
     for whose in ("content_location", "docuri")
 }
-# What no feed of a status page does: binary titles (Atom 0.3), an id that is not of RSS.
+# What no feed of a status page does: binary titles, ids in an attribute of RDF.
 UNUSUAL = {
     "%s/entry_title_base64%s.xml" % (folder, number)
     for folder in ("atom", "atom10")
