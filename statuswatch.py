@@ -27,13 +27,13 @@ from __future__ import annotations
 
 import argparse
 import base64
-import codecs
 import concurrent.futures
 import configparser
 import contextlib
 import dataclasses
 import email.utils
 import fcntl
+import functools
 import hashlib
 import heapq
 import html
@@ -423,22 +423,18 @@ def marked(markup: str) -> str:
 # --- Parsing: bytes -> Page. Pure: no clock, no network, no logging. ---
 
 _CODECS = re.compile(  # of text; Python has others, some slow on purpose (punycode)
-    r"(?i)(utf|ucs|iso|8859|latin|windows|cp\d|koi8|big5|gb|euc|shift|sjis|ascii|us-)"
+    r"(?i)utf|ucs|iso|8859|latin|windows|cp\d|koi8|big5|gb|euc|shift|sjis|ascii|us-"
 )
 _STARTS = (  # byte order marks, and how a document can begin that has none
-    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"), (b"<\0", "utf-16-le"), (b"{\0", "utf-16-le"),
-    (b"\0<", "utf-16-be"), (b"\0{", "utf-16-be"),
+    (b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0|\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe|[<{]\0", "utf-16-le"), (b"\xfe\xff|\0[<{]", "utf-16-be"),
 )  # fmt: skip
 _ENCODING = re.compile(r"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
 _CHARSET = re.compile(r"""(?i)charset\s*=\s*["']?([\w.:-]+)""")
-_SPACES = re.compile(  # XML namespaces of what feeds are made of
-    "(?i)/atom|/rss|purl.org/(atom|net/rss)|netscape.com|rdf-syntax|userland|1999/xhtml"
-)
+# XML namespaces of what feeds are made of, and those that are too long to be any.
+_SPACES = re.compile("(?i)/atom|/rss|netscape.com|rdf-syntax|userland|1999/xhtml")
 _LONG_SPACE = re.compile(r"""(?s)\sxmlns[^\s="'<>/]*\s*=\s*(["'])(?:(?!\1).){500}""")
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
-_INCIDENT_PATH = re.compile(r"/incidents/([^/?#\s]+)")
 _ISO_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?\s*([Zz]|[+-]\d\d:?\d\d)?)?$"
 )
@@ -449,30 +445,41 @@ _ZONES = {  # names that email.utils does not know; it knows those of RFC 822
     "HKT": "+0800", "JST": "+0900", "KST": "+0900", "AEST": "+1000", "AEDT": "+1100",
     "NZST": "+1200", "NZDT": "+1300", "BRT": "-0300", "AKST": "-0900", "HST": "-1000",
 }  # fmt: skip
+# In marked text: Statuspage's update, incident.io's status and list of components.
+_UPDATE = re.compile(r"\x01([^\x01\x02]*)\x02\s*\x03([^\x03\x04]*)\x04\s*-?([^\x01]*)")
+_STATUS = re.compile(r"\s*\x03([^\x03\x04:]*):([^\x03\x04]*)\x04")
+_NAMES = re.compile(r"\x03[^\x03\x04]*\x04\s*((\x05[^\x05\x06]*\x06\s*)+)$")
 
 
 def parse(body: bytes | bytearray, content_type: str = "") -> Page:
-    """Return the Page in *body*, recognised by its own shape.
+    """Return the Page in *body*, recognised by its own shape; else raise ParseError.
 
-    Reads the JSON of Statuspage v2 and incident.io (summary, components, incidents,
-    unresolved, scheduled-maintenances, status), the RSS and Atom feeds of both, and any
-    other feed as a list of incidents without a status. The encoding is that of the byte
-    order mark, else of the XML declaration, else of *content_type* (the header's
-    value), else UTF-8. Raises ParseError, and nothing else, for everything else.
+    Reads the JSON of Statuspage v2 and incident.io, the feeds of both, and any other
+    RSS or Atom as incidents without a status. The encoding is that of the byte order
+    mark, else of the XML declaration, else of *content_type* (a header), else UTF-8.
     """
-    text = _decode(body, content_type)
-    document = _read_xml(text) if text.startswith("<") else _read_json(text)
-    for recognise, read_page in FORMATS:
-        if recognise(document):
-            return read_page(document)
+    found = _ENCODING.match(body[:256].decode("latin-1"))
+    found = found or _CHARSET.search(content_type)
+    declared = found[1] if found and _CODECS.match(found[1]) else "utf-8"
+    starts = [encoding for start, encoding in _STARTS if re.match(start, body)]
+    for encoding in (*starts, declared, "utf-8"):
+        with contextlib.suppress(LookupError, ValueError):
+            text = body.decode(encoding).lstrip("\ufeff").strip()
+            break
+    else:
+        raise ParseError("neither text in %s nor in UTF-8" % declared[:20])
+    document = _read(text)
+    for read_page in FORMATS:
+        page = read_page(document)
+        if page:
+            return page
     raise ParseError("well-formed, but not of a status page we know")
 
 
 def parse_time(text: str, near: datetime | None = None) -> datetime | None:
-    """Return the time of day in *text*, in UTC; None where there is none.
+    """Return the time of day in *text* (RFC 3339, RFC 822), in UTC; None for none.
 
-    Reads RFC 3339, RFC 822 with offsets or zone names and, if *near* is given,
-    Statuspage's "Sep 3, 14:49 PDT", in the last year that is not long after *near*.
+    With *near*, also Statuspage's "Sep 3, 14:49 PDT": the last not long after *near*.
     """
     text = clean(text)
     iso, short = _ISO_TIME.match(text), _SHORT_TIME.match(text)
@@ -482,16 +489,11 @@ def parse_time(text: str, near: datetime | None = None) -> datetime | None:
             text = "%sT%s%s:%s" % (iso[1], iso[2] or "00:00:00", zone[:3], zone[-2:])
             return datetime.fromisoformat(text).astimezone(UTC)
         if short and near:
-            latest, (month, day, clock, zone) = (
-                near + timedelta(days=31),
-                short.groups(),
-            )
-            parts = "%s %s %%d %s:00 %s" % (day, month, clock, zone or "UTC")
-            dates = [parse_time(parts % (latest.year - back)) for back in (0, 1)]
+            text, latest = short.expand(r"\2 \1 %d \3:00 \4"), near + timedelta(days=31)
+            dates = [parse_time(text % (latest.year - back)) for back in (0, 1)]
             return next((at for at in dates if at and at <= latest), None)
-        start, _, zone = text.rpartition(" ")
-        zone = re.sub(r"^([+-]\d\d)$", r"\g<1>00", _ZONES.get(zone.upper(), zone))
-        text = "%s %s" % (start, zone)
+        start, _, zone = re.sub(r"( [+-]\d\d)$", r"\g<1>00", text).rpartition(" ")
+        text = "%s %s" % (start, _ZONES.get(zone.upper(), zone))
         at = email.utils.parsedate_to_datetime(text)
         return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
     return None
@@ -502,32 +504,29 @@ def word(text: str) -> str:
     return re.sub(r"[\s_-]+", "_", clean(text).lower())[:60]
 
 
-def _decode(body: bytes | bytearray, content_type: str) -> str:
-    declared = _ENCODING.match(body[:256].decode("latin-1"))
-    declared = declared or _CHARSET.search(content_type)
-    encoding = declared[1] if declared and _CODECS.match(declared[1]) else "utf-8"
-    starts = [name for start, name in _STARTS if body.startswith(start)]
-    for name in (*starts, encoding, "utf-8"):
-        with contextlib.suppress(LookupError, ValueError):
-            return body.decode(name).strip()
-    raise ParseError("neither text in %s nor in UTF-8" % encoding[:20])
+def _read(text: str) -> Any:
+    """Return JSON's value or XML's root, with feeds' names bare and in lower case."""
 
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key stands twice")
+        return dict(pairs)
 
-def _read_xml(text: str) -> Element:
-    """Return the root; the names of elements of feeds are bare and in lower case.
-
-    The text is parsed whole: expat needs quadratic time for pieces (CVE-2023-52425).
-    """
-    if text.count("<") + text.count("=") > MAX_NODES:
-        raise ParseError("too large")
-    if re.match(r"(?i)<(!doctype )?html\b", text):
-        raise ParseError("an HTML page")
-    if _LONG_SPACE.search(text):  # it would be written out for each element
-        raise ParseError("XML with an overlong namespace")
+    kind, nodes = ("XML", "<=") if text.startswith("<") else ("JSON", "{[")
     try:
+        if sum(map(text.count, nodes)) > MAX_NODES:
+            raise ValueError("too large")
+        if kind == "JSON":  # int refuses NaN and Infinity, which are no JSON
+            return json.loads(text, parse_constant=int, object_pairs_hook=unique)
+        if re.match(r"(?i)<(!doctype )?html\b", text):
+            raise ValueError("an HTML page")
+        if _LONG_SPACE.search(text):  # it would be written out for each element
+            raise ValueError("an overlong namespace")
+        # Whole, as expat needs quadratic time for pieces (CVE-2023-52425).
         root: Element = defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
-    except (XMLError, ValueError) as exc:  # DefusedXmlException is a ValueError
-        raise ParseError("not well-formed XML: %s" % clean(str(exc))[:80]) from exc
+    except (XMLError, ValueError, RecursionError) as exc:  # all of defusedxml
+        why = clean(str(exc))[:80] if text else "an empty body"
+        raise ParseError("no usable %s: %s" % (kind, why)) from exc
     for element in root.iter():
         space, _, name = element.tag.rpartition("}")
         if not space or _SPACES.search(space) or name in ("encoded", "date"):
@@ -535,88 +534,55 @@ def _read_xml(text: str) -> Element:
     return root
 
 
-def _read_json(text: str) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) < len(pairs):
-            raise ValueError("a key stands twice")
-        return dict(pairs)
-
-    try:
-        if text.count("{") + text.count("[") > MAX_NODES:
-            raise ValueError("too large")
-        # int refuses NaN and Infinity, which are no JSON
-        return json.loads(text, parse_constant=int, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as exc:
-        why = clean(str(exc))[:80] if text else "an empty body"
-        raise ParseError("neither JSON nor XML: %s" % why) from exc
-
-
-# Statuspage v2 and incident.io JSON (metastatuspage.com/api). incident.io leaves out
-# arrays that are empty, and gives no components to incidents.
-
-
-def is_statuspage(document: Any) -> bool:
-    """Return whether *document* has the shape of Statuspage's public API."""
+def parse_statuspage(document: Any) -> Page | None:
+    """Return the Page in JSON of Statuspage (metastatuspage.com/api) or incident.io."""
     if not isinstance(document, dict):
-        return False
+        return None
     page, status = document.get("page"), document.get("status")
-    rows = document.get("incidents") or [None]
     if page is None:  # no envelope: incidents are known by their updates
-        first = rows[0] if isinstance(rows, list) else None
-        return isinstance(first, dict) and "incident_updates" in first
-    if not isinstance(page, dict) or isinstance(status, dict):
-        return isinstance(page, dict) and "indicator" in (status or ())
-    lists = {"components", "incidents", "scheduled_maintenances"}
-    return bool(page.get("id") and document.keys() & lists)
-
-
-def parse_statuspage(document: dict[str, Any]) -> Page:
-    """Return the Page; ParseError where a part has another shape than it should."""
-    page = document.get("page") or {}
-    key, url = _get(page, "id"), web(_get(page, "url"))
+        page, rows = {}, _get(document, "incidents", list)
+        known = rows and "incident_updates" in rows[0]
+    elif isinstance(page, dict) and not isinstance(status, dict):
+        parts = {"components", "incidents", "scheduled_maintenances"}
+        known = page.get("id") and document.keys() & parts
+    else:
+        known = isinstance(page, dict) and "indicator" in (status or ())
+    if not known:
+        return None
+    key, url, at = _get(page, "id"), web(_get(page, "url")), _get(page, "updated_at")
     components = []
     for row in _get(document, "components", list):
         name, status = clean(_get(row, "name")), word(_get(row, "status"))
         if row.get("group") is not True:
-            at = parse_time(_get(row, "updated_at"))
-            components.append(Component(_id(row), name, status, at))
+            since = parse_time(_get(row, "updated_at"))
+            components.append(Component(_id(row), name, status, since))
     incidents = [_incident(row, url) for row in _get(document, "incidents", list)]
-    ongoing = all(each.status not in DONE for each in incidents) and len(incidents) < 50
-    planned = _get(document, "scheduled_maintenances", list)
-    incidents += [_incident(row, url)._replace(maintenance=True) for row in planned]
-    return Page(
-        "incident.io" if _ULID.fullmatch(key) else "statuspage",
-        key,
-        url,
-        parse_time(_get(page, "updated_at")),
-        tuple(components),
-        tuple(incidents),
-        # summary.json lists all that is unresolved, unresolved.json nothing else;
-        # incidents.json has the latest 50, resolved or not.
-        {"status", "components"} <= document.keys()
-        or ("incidents" in document and "status" not in document and ongoing),
-    )
+    # summary.json lists all that is unresolved, unresolved.json nothing else;
+    # incidents.json has the latest 50, resolved or not.
+    ongoing = len(incidents) < 50 and all(row.status not in DONE for row in incidents)
+    listed = "components" if "status" in document else "incidents"
+    complete = listed in document and ("status" in document or ongoing)
+    for row in _get(document, "scheduled_maintenances", list):
+        incidents.append(_incident(row, url)._replace(maintenance=True))
+    platform = "incident.io" if _ULID.fullmatch(key) else "statuspage"
+    lists = tuple(components), tuple(incidents)
+    return Page(platform, key, url, parse_time(at), *lists, complete)
 
 
 def _incident(row: dict[str, Any], page_url: str) -> Incident:
     updates = []
-    for part in reversed(_get(row, "incident_updates", list)):
+    for part in _get(row, "incident_updates", list)[::-1]:
         body, status = clean(marked(_get(part, "body"))), word(_get(part, "status"))
         at = parse_time(_get(part, "display_at") or _get(part, "created_at"))
         updates.append(Update(_get(part, "id"), status, body, at))
-    key, status = _id(row), word(_get(row, "status"))
+    updates.sort(key=_when)
+    key, title, status = _id(row), clean(_get(row, "name")), word(_get(row, "status"))
     url = _get(row, "shortlink") or "%s/incidents/%s" % (page_url.rstrip("/"), key)
+    # incident.io names none, and leaves out all arrays that are empty.
     names = tuple(clean(_get(part, "name")) for part in _get(row, "components", list))
-    return Incident(
-        key,
-        clean(_get(row, "name")),
-        status,
-        tuple(sorted(updates, key=_when)),
-        names if "components" in row else None,
-        word(_get(row, "impact")),
-        status in PLANNED,
-        web(url),
-    )
+    affected, impact = names if "components" in row else None, word(_get(row, "impact"))
+    about = affected, impact, status in PLANNED, web(url)
+    return Incident(key, title, status, tuple(updates), *about)
 
 
 def _when(update: Update) -> float:
@@ -641,50 +607,30 @@ def _id(row: Mapping[str, Any]) -> str:
     return key if len(key) <= 100 else "%s~%s" % (key[:80], digest(key, size=10))
 
 
-# RSS and Atom (rssboard.org/rss-specification, RFC 4287), as Statuspage writes them
-# (all updates of an incident in one entry), as incident.io does (the latest, and a list
-# of affected components), or as anybody does.
-
-_STATUSPAGE_UPDATE = re.compile(
-    "\x01([^\x01\x02]*)\x02\\s*\x03([^\x03\x04]*)\x04\\s*-?([^\x01]*)"
-)
-_STATUSPAGE_PLANNED = re.compile("\\s*\x03THIS IS A SCHEDULED EVENT")
-_INCIDENTIO_STATUS = re.compile("\\s*\x03([^\x03\x04:]*):([^\x03\x04]*)\x04")
-_INCIDENTIO_NAMES = re.compile("\x03[^\x03\x04]*\x04\\s*((\x05[^\x05\x06]*\x06\\s*)+)$")
-
-
-def is_feed(document: Any) -> bool:
-    """Return whether *document* is the root of an RSS, RDF or Atom feed."""
-    return isinstance(document, Element) and document.tag in ("rss", "rdf", "feed")
-
-
-def parse_feed(root: Element) -> Page:
-    """Return the Page. Entries of one id are one incident with more updates."""
-    channel = root.find("channel")
-    head = root if channel is None else channel
-    incidents: dict[str, Incident] = {}
-    updates: dict[str, list[Update]] = {}
+def parse_feed(root: Any) -> Page | None:
+    """Return the Page in RSS or Atom (rssboard.org/rss-specification, RFC 4287)."""
+    if not isinstance(root, Element) or root.tag not in ("rss", "rdf", "feed"):
+        return None
+    head = next(root.iterfind("channel"), root)
+    generator = _first(head, "generator")
+    same: dict[str, list[Incident]] = {}
     platforms, times = set(), [_first(head, "updated", "lastbuilddate", "pubdate")]
-    for entry in (*head, *(() if head is root else root)):
-        if entry.tag in ("item", "entry"):
-            platform, incident = _entry(entry, _first(head, "generator"))
-            incidents.setdefault(incident.id, incident)
-            updates.setdefault(incident.id, []).extend(incident.updates)
+    for path in ("item", "entry", "channel/item", "channel/entry"):
+        for entry in root.findall(path):
+            platform, incident = _entry(entry, generator)
+            same.setdefault(incident.id, []).append(incident)
             platforms.add(platform)
             times.append(_first(entry, "updated", "pubdate"))
-    platform = platforms.pop() if len(platforms) == 1 else "feed"
-    link = _link(head)
+    incidents = []
+    for entries in same.values():  # of one id: one incident with more updates
+        updates = [update for each in entries for update in each.updates]
+        updates.sort(key=_when)
+        incidents.append(entries[0]._replace(updates=tuple(updates)))
+    platform, link = platforms.pop() if len(platforms) == 1 else "feed", _link(head)
     host = re.search(r"(?:://|^tag:)([\w.-]+)", link or _first(head, "id"))
-    return Page(
-        platform,
-        host[1].lower() if host and platform != "feed" else "",
-        web(link),
-        max(filter(None, map(parse_time, times)), default=None),
-        incidents=tuple(
-            each._replace(updates=tuple(sorted(updates[key], key=_when)))
-            for key, each in incidents.items()
-        ),
-    )
+    key = host[1].lower() if host and platform != "feed" else ""
+    at = max(filter(None, map(parse_time, times)), default=None)
+    return Page(platform, key, web(link), at, incidents=tuple(incidents))
 
 
 def _entry(entry: Element, generator: str) -> tuple[str, Incident]:
@@ -695,10 +641,11 @@ def _entry(entry: Element, generator: str) -> tuple[str, Incident]:
     texts = [_construct(part) for part in entry if part.tag in bodies]
     titles = entry.findall("title") or entry.findall("{*}title")
     title = clean(" ".join(map(_construct, titles[:1])))
-    platform, names, status = "feed", None, ""
+    platform, names, status, planned = "feed", None, "", False
     updates = [Update("", "", clean(max(texts, key=len, default="")), at)]
     for text in texts:
-        parts, state = _STATUSPAGE_UPDATE.findall(text), _INCIDENTIO_STATUS.match(text)
+        parts, state = _UPDATE.findall(text), _STATUS.match(text)
+        planned |= text.lstrip().startswith("\x03THIS IS A SCHEDULED EVENT")
         if parts:
             platform, updates = "statuspage", []
             for date, label, body in reversed(parts):  # Update: as the one before (R3)
@@ -706,23 +653,18 @@ def _entry(entry: Element, generator: str) -> tuple[str, Incident]:
                 when = parse_time(date, at) or at
                 updates.append(Update("", status, clean(body), when))
         elif state and (generator == "incident.io" or word(state[1]) == "status"):
-            platform, listed = "incident.io", _INCIDENTIO_NAMES.search(text)
+            platform, status = "incident.io", word(state[2])
+            listed = _NAMES.search(text)
             if listed:  # each is "Name (Its status)"
                 items = map(clean, re.findall("\x05([^\x06]*)\x06", listed[1]))
                 names = tuple(item.rpartition(" (")[0] or item for item in items)
             body = text[state.end() : listed.start() if listed else None]
-            updates = [Update("", word(state[2]), clean(body), at)]
-    planned = any(_STATUSPAGE_PLANNED.match(text) for text in texts)
-    path = _INCIDENT_PATH.search(link or key)
-    return platform, Incident(
-        _id({"id": path[1] if path else key or link or digest(title, str(at))}),
-        title,
-        updates[-1].status,
-        tuple(updates),
-        names,
-        maintenance=planned or any(update.status in PLANNED for update in updates),
-        url=web(link),
-    )
+            updates = [Update("", status, clean(body), at)]
+    path = re.search(r"/incidents/([^/?#\s]+)", link or key)
+    key = path[1] if path else key or link or digest(title, str(at))
+    planned |= any(update.status in PLANNED for update in updates)
+    about = status, tuple(updates), names, "", planned, web(link)
+    return platform, Incident(_id({"id": key}), title, *about)
 
 
 def _first(element: Element, *names: str) -> str:
@@ -751,25 +693,21 @@ def _link(element: Element) -> str:
     return ""
 
 
-FORMATS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Page]], ...] = (
-    (is_statuspage, parse_statuspage),
-    (is_feed, parse_feed),
-)
+FORMATS = (parse_statuspage, parse_feed)  # each returns None for what is another's
 PLATFORMS = {  # where the sources of a page are; of alternatives, the first that reads
     "incident.io": (("/feed.atom", "/feed.rss"), ("/api/v2/components.json",)),
     "statuspage": (("/history.atom", "/history.rss"), ("/api/v2/summary.json",)),
 }
+
+
 # --- Tracking: Pages -> Events, by the rules R1 to R15. Pure: no clock, no logging. ---
 
 
 @dataclasses.dataclass
 class Source:
-    """A polled URL and what is remembered of it; RUNTIME fields are not stored.
+    """A polled URL and what is remembered of it. The provider's worker owns it."""
 
-    Owned by the worker that polls the provider, between polls by the scheduler.
-    """
-
-    RUNTIME = ("url", "away", "not_before")
+    RUNTIME = ("url", "away", "not_before")  # is not stored
     url: str
     away: bool | None = None  # is news old news? (R15) None before the first read
     not_before: float = 0.0  # monotonic: back-off or the server forbid to ask earlier
@@ -798,10 +736,7 @@ class Source:
 
 
 def accept(source: Source, page: Page, body: str) -> str:
-    """Note in *source* that it showed *page*, a body with the digest *body*.
-
-    Returns why, if the page is to be set aside: it is another's (R14), or stale (R6).
-    """
+    """Return why *page*, with the digest *body*, is set aside, or "" and note it."""
     if page.id and source.page_id and page.id != source.page_id:  # R14
         source.foreign += 1
         if source.foreign < PATIENCE:
@@ -815,36 +750,29 @@ def accept(source: Source, page: Page, body: str) -> str:
         source.newest = at
     if source.digest not in ("", body):
         source.earlier = (*source.earlier, source.digest)[-EARLIER:]
-    source.stale, source.newest = 0, max(source.newest, at)
-    source.page_id, source.digest = page.id or source.page_id, body
-    source.complete = page.complete
+    source.stale, source.newest, source.digest = 0, max(source.newest, at), body
+    source.page_id, source.complete = page.id or source.page_id, page.complete
     return ""
 
 
 @dataclasses.dataclass
 class View:
-    """What one source has shown of one incident.
+    """What one source has shown of one incident."""
 
-    shown has a key for each update: its id's digest, with the mark as value; or the
-    mark itself (the second time with a "'" behind it), with no value, where it has no
-    id. gone has the marks that were shown and are no more, as often as they went.
-    absent counts the reads in a row without the incident (R7), and is -1 where a
-    source that does not list all incidents no longer lists it.
-    """
-
+    # Digest of an update's id -> its mark. Where it has no id: its mark, with a "'"
+    # behind it if it is there twice, -> "".
     shown: dict[str, str] = dataclasses.field(default_factory=dict)
     status: str = ""
     names: str = ""  # digest of the affected components' names
-    absent: int = 0
-    gone: list[str] = dataclasses.field(default_factory=list)
+    absent: int = 0  # reads in a row without it (R7); -1: the source lists not all
+    gone: list[str] = dataclasses.field(default_factory=list)  # marks shown no more
 
     def count(self, mark: str) -> int:
         """Return how often the source newly showed a mark that starts so."""
         marks = itertools.chain((v or k for k, v in self.shown.items()), self.gone)
         return sum(each.startswith(mark) for each in marks)
 
-    def pending(self) -> bool:
-        """Return whether the incident may be over without a word (R7)."""
+    def pending(self) -> bool:  # may it be over without a word? (R7)
         return self.absent > 0 and self.status not in ("", *DONE)
 
 
@@ -868,8 +796,8 @@ class Tracker:
         self.provider, self.now = provider, now
         self.events: list[Event] = []
         self.stories: dict[str, Story] = {}
-        self.components: dict[str, Sequence[Any]] = {}  # id -> status, its time, slot
-        stories, self.components = json.loads(memory or "[{},{}]")
+        stories, components = json.loads(memory or "[{},{}]")
+        self.components: dict[str, Sequence[Any]] = components  # status, time, slot
         for key, (views, *rest) in stories.items():
             self.stories[key] = Story({s: View(*v) for s, v in views.items()}, *rest)
             for view in self.stories[key].views.values():
@@ -877,16 +805,16 @@ class Tracker:
                     view.shown = dict.fromkeys(view.shown.split(), "")
 
     def observe(self, reads: Sequence[tuple[Source, Page | None]]) -> None:
-        """Add the events of a poll: *reads* are its good ones, None an unchanged page.
-
-        The first read of a source is silent (R1), and so is the same read again.
-        Incidents come before components; the updates of one come oldest first.
-        """
+        """Add the events of a poll: *reads* are the good ones, None is unchanged."""
         pages = [(source, page) for source, page in reads if page]
         for source, page in pages:
             slot, listed = source.slot(), {each.id for each in page.components}
-            if not source.seeded:
-                self._forget(slot)
+            if not source.seeded:  # forget what it showed, not what was told (R1, R14)
+                for view in (s.views.get(slot, View()) for s in self.stories.values()):
+                    view.gone += [mark or key[:7] for key, mark in view.shown.items()]
+                    view.shown, view.status, view.names, view.absent = {}, "", "", 0
+                kept = {k: v for k, v in self.components.items() if slot not in v[2]}
+                self.components = kept
             for key, (status, since, owner) in self.components.items():
                 if owner == slot and key not in listed:
                     self.components[key] = (status, since, "!" + slot)
@@ -894,32 +822,22 @@ class Tracker:
                 story = self.stories.pop(incident.id, None) or Story()
                 self.stories[incident.id] = story  # the latest last
                 for name in ("title", "url", "components", "impact", "maintenance"):
-                    value = getattr(incident, name)
-                    if value not in (None, "", False):
-                        vars(story)[name] = value
+                    if getattr(incident, name) not in (None, "", False):
+                        setattr(story, name, getattr(incident, name))
         pairs = [(source, each) for source, page in pages for each in page.incidents]
         for source, incident in sorted(reversed(pairs), key=_order):
             self._see_incident(source, incident)
         for source, page in pages:
             self._see_components(source, page)
-        for source, unchanged_or_page in reads:
-            self._see_absences(source, unchanged_or_page)
-
-    def _forget(self, slot: str) -> None:
-        """Forget what a source shows, but not what was told: it seeds (R1, R14)."""
-        for view in [s.views[slot] for s in self.stories.values() if slot in s.views]:
-            view.gone += [mark or key[:7] for key, mark in view.shown.items()]
-            view.shown, view.status, view.names, view.absent = {}, "", "", 0
-        for key in [key for key, part in self.components.items() if slot in part[2]]:
-            del self.components[key]
+        for read in reads:
+            self._see_absences(*read)
 
     def _see_incident(self, source: Source, incident: Incident) -> None:
         """Tell the updates of an incident that are not told yet (R2, R3, R4, R9)."""
         story = self.stories[incident.id]
         view = story.views.setdefault(source.slot(), View())
         known = any(each.shown or each.gone for each in story.views.values())
-        fresh, shown = False, set()
-        updates = incident.updates
+        fresh, shown, updates = False, set(), incident.updates
         if not updates and (incident.status != view.status or not known):
             updates = (Update("", incident.status, "", None),)
         for update in updates:
@@ -938,7 +856,8 @@ class Tracker:
                 view.shown[key], fresh = value, True
                 if view.count(counted) > told:  # R9
                     kind = INCIDENT_UPDATE if known else NEW_INCIDENT
-                    self._tell(source, kind, incident.id, update, edited=bool(before))
+                    edited = bool(before)
+                    self._tell(source, incident.id, update, type=kind, edited=edited)
                 known = True
         for key in [key for key in view.shown if key not in shown]:
             # Without an id it is new if it returns (R3); with one it is remembered.
@@ -948,18 +867,16 @@ class Tracker:
             names = digest(*sorted(set(incident.components)))
             told = any(each.names == names for each in story.views.values())
             if view.names and not fresh and not told:  # R4
-                body = incident.updates[-1].body if incident.updates else ""
+                body = updates[-1].body if updates else ""
                 update = Update("", incident.status, body, None)
-                self._tell(source, INCIDENT_UPDATE, incident.id, update, edited=True)
+                self._tell(source, incident.id, update, edited=True)
             view.names = names
         view.status, view.absent, view.gone = incident.status, 0, view.gone[-MEMORY:]
 
     def _see_components(self, source: Source, page: Page) -> None:
-        """Tell which components changed (R5).
-
-        A component belongs to the source that showed its status last. Another, which
-        may lag behind, takes it over with a newer time, or once its owner drops it.
-        """
+        """Tell which components changed (R5)."""
+        # A component belongs to the source that showed its status last. Another, which
+        # may lag behind, takes it over with a newer time, or once its owner drops it.
         slot, rows = source.slot(), {each.id: each for each in page.components}
         for key, name, status, at in rows.values():
             before, since, owner = self.components.pop(key, ("", 0, slot))
@@ -968,19 +885,14 @@ class Tracker:
             if not status or (late and owner.lstrip("!") != slot):
                 self.components[key] = (before, since, owner)
                 continue
-            self.components[key] = (status, now, slot)
+            self.components[key] = (status, now or since, slot)
             if before not in ("", status):
+                # A time that did not change with the status is not the change's.
                 self._add(
-                    source,
-                    COMPONENT_STATUS_CHANGE,
-                    components=(name,),
-                    status=status,
-                    previous_status=before,
-                    component_id=key,
-                    url=page.url or None,
-                    # A time that did not change with the status is not the change's.
-                    occurred_at=at if now > since else None,
-                )
+                    source, type=COMPONENT_STATUS_CHANGE, components=(name,),
+                    status=status, previous_status=before, component_id=key,
+                    url=page.url or None, occurred_at=at if now > since else None,
+                )  # fmt: skip
 
     def _see_absences(self, source: Source, page: Page | None) -> None:
         """Tell which incidents a source that lists all unresolved ones dropped (R7)."""
@@ -993,44 +905,30 @@ class Tracker:
             view.absent = max(view.absent, 0) + 1 if source.complete else -1
             others = [each for name, each in story.views.items() if name != slot]
             unresolved = any(each.status in OPEN and not each.absent for each in others)
-            if not view.pending():
-                continue
-            if any(each.status in DONE for each in others):
+            limit = ABSENT_ELSEWHERE if unresolved else ABSENT
+            if view.pending() and any(each.status in DONE for each in others):
                 view.status = "resolved"
-            elif view.absent >= (ABSENT_ELSEWHERE if unresolved else ABSENT):
+            elif view.pending() and view.absent >= limit:
                 view.status = "completed" if story.maintenance else "resolved"
                 update = Update("", view.status, "no longer listed by the vendor", None)
-                self._tell(source, INCIDENT_UPDATE, key, update, inferred=True)
+                self._tell(source, key, update, inferred=True)
 
-    def _tell(
-        self, source: Source, kind: str, key: str, update: Update, **more: bool
-    ) -> None:
+    def _tell(self, source: Source, key: str, update: Update, **more: Any) -> None:
         story = self.stories[key]
         self._add(
-            source,
-            kind,
-            components=tuple(story.components),
-            title=story.title,
-            status=update.status or None,
-            previous_status=story.status or None,
-            message=update.body,
-            impact=story.impact or None,
-            maintenance=story.maintenance,
-            incident_id=key,
-            update_id=update.id or None,
-            url=story.url or None,
-            occurred_at=update.at,
-            **more,
-        )
+            source, components=tuple(story.components), title=story.title,
+            status=update.status or None, previous_status=story.status or None,
+            message=update.body, impact=story.impact or None,
+            maintenance=story.maintenance, incident_id=key, url=story.url or None,
+            update_id=update.id or None, occurred_at=update.at, **more,
+        )  # fmt: skip
         if not more.get("edited"):
             story.status = update.status or story.status
 
-    def _add(self, source: Source, kind: str, **fields: Any) -> None:
+    def _add(self, source: Source, type: str = INCIDENT_UPDATE, **fields: Any) -> None:
+        fields.update(detected_at=self.now, while_away=bool(source.away))  # R15
         name, product = self.provider.name, self.provider.product
-        event = Event(kind, name, product or name, source=redact(source.url), **fields)
-        event = event._replace(
-            detected_at=self.now, while_away=bool(source.away)
-        )  # R15
+        event = Event(type, name, product or name, source=redact(source.url), **fields)
         if source.seeded and is_wanted(self.provider, event):  # R1
             self.events.append(event)
 
@@ -1040,16 +938,23 @@ class Tracker:
 
     def memory(self) -> str:
         """Return all as JSON, without the oldest of what is no longer listed (R8)."""
+
+        def packed(record: Any) -> list[Any]:  # without the empty values at the end
+            values = list(vars(record).values())
+            while not values[-1] and len(values) > 1:
+                values.pop()
+            return values
+
         kept: dict[str, list[Any]] = {}
         for number, (key, story) in enumerate(reversed(self.stories.items())):
             needed = [v for v in story.views.values() if v.pending() or not v.absent]
             if number < MEMORY or needed:
                 if number >= DETAILED and (story.status in DONE or not story.status):
                     story = Story(story.views, story.status)
-                views = {slot: _packed(view) for slot, view in story.views.items()}
+                views = {slot: packed(view) for slot, view in story.views.items()}
                 for view in views.values():
                     view[0] = view[0] if any(view[0].values()) else " ".join(view[0])
-                kept[key] = [views, *_packed(story)[1:]]
+                kept[key] = [views, *packed(story)[1:]]
         unlisted = [key for key, part in self.components.items() if part[2][0] == "!"]
         for key in unlisted[:-MEMORY]:
             del self.components[key]
@@ -1058,32 +963,20 @@ class Tracker:
 
 
 def _order(pair: tuple[Source, Incident]) -> tuple[bool, bool, bool, float]:
-    """Return what sorts incidents, so that each update is told by who knows it best.
-
-    First who has words, then who has ids, then by beginning; but who seeds is silent.
-    """
+    """Return a sort key: seeded sources, then words, then ids, then oldest, first."""
     source, (*_, updates, _, _, _, _) = pair
     words, ids = any(u.body for u in updates), any(u.id for u in updates)
     return not source.seeded, not words, not ids, min(map(_when, updates), default=0.0)
 
 
-def _packed(record: Any) -> list[Any]:
-    """Return the values of a dataclass, without the empty ones at the end."""
-    values = list(vars(record).values())
-    while not values[-1] and len(values) > 1:
-        values.pop()
-    return values
-
-
 def is_wanted(provider: Provider, event: Event) -> bool:
     """Return whether the provider's filters let *event* through (R13)."""
-    if event.maintenance and not provider.maintenance:
-        return False
-    if event.impact in IMPACTS[: IMPACTS.index(provider.min_impact)]:
+    minor = event.impact in IMPACTS[: IMPACTS.index(provider.min_impact)]
+    if minor or (event.maintenance and not provider.maintenance):
         return False
     names = {name.casefold() for name in (*event.components, event.component_id or "")}
-    wanted = provider.components
-    return not (wanted and event.components and names.isdisjoint(wanted))
+    everything = not provider.components or not event.components
+    return everything or not names.isdisjoint(provider.components)
 
 
 # --- Formatting: Event -> text. Pure. ---
@@ -1091,17 +984,16 @@ def is_wanted(provider: Provider, event: Event) -> bool:
 
 def format_text(event: Event) -> str:
     """Return the two lines, and the blank one, that a person reads."""
-
-    def short(text: str) -> str:
-        text = clean(text)
-        return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1].rstrip() + "…"
-
     affected = ", ".join(event.components) or event.title or ""
-    product = " - ".join(filter(None, (event.product, short(affected))))
+    message = event.message or (event.title if event.components else "") or ""
+    affected, message = (
+        text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1].rstrip() + "…"
+        for text in (clean(affected), clean(message))
+    )
+    product = " - ".join(filter(None, (event.product, affected)))
     status = clean(event.status or "unknown").replace("_", " ").capitalize()
     status += " (while away)" if event.while_away else ""
-    message = event.message or (event.title if event.components else "")
-    status += " — " + short(message) if message else ""
+    status += " — " + message if message else ""
     at = str(event.occurred_at or event.detected_at)[:19]
     return "[%s] Product: %s\nStatus: %s\n\n" % (at, clean(product), status)
 
@@ -1116,8 +1008,6 @@ def format_json(event: Event) -> str:
 
 # --- Fetching: URL -> Response. The network, and only here. Called by workers. ---
 
-NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
-REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _current = threading.local()  # .attempt is the Attempt that this worker makes
 
 
@@ -1129,19 +1019,16 @@ class Response(NamedTuple):
     etag: str
     modified: str
     fresh_for: float  # seconds, from max-age
-    moved_to: str
+    moved_to: str = ""
 
 
 class Attempt:
-    """A fetch under a deadline, at which the scheduler's thread cuts it.
-
-    It has a duplicate of the socket in use. Shutting that ends any handshake or read,
-    whatever has been wrapped around the socket meanwhile.
-    """
+    """A fetch under a deadline, at which the scheduler's thread cuts it."""
 
     def __init__(self, due: float) -> None:
         self.due, self.over = due, False
         self.peer, self.public = "", False  # public pages must not lead to private ones
+        # A duplicate: shutting it ends any handshake or read, whatever wraps the other.
         self._line: socket.socket | None = None
         self._lock = threading.Lock()  # held while _line is replaced or shut
 
@@ -1209,39 +1096,26 @@ class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
     pass
 
 
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
 class _Adapter(requests.adapters.HTTPAdapter):
     """A transport with one TLS context; requests alone makes one for each host."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        bundle = (
-            os.environ.get("REQUESTS_CA_BUNDLE")
-            or requests.utils.DEFAULT_CA_BUNDLE_PATH
-        )
+        default = requests.utils.DEFAULT_CA_BUNDLE_PATH
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or default
         where = {"capath" if os.path.isdir(bundle) else "cafile": bundle}
         try:
             self.context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, **where)
         except OSError as exc:
             raise ConfigError("%s: %s" % (bundle, reason(exc))) from exc
         super().init_poolmanager(*args, ssl_context=self.context, **kwargs)
-        self._adopt(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs["ssl_context"] = self.context
-        return self._adopt(super().proxy_manager_for(*args, **kwargs))
-
-    def _adopt(self, manager: Any) -> Any:
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-        return manager
+        return super().proxy_manager_for(*args, ssl_context=self.context, **kwargs)
 
     def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
+        """Prepare *conn*, a pool: requests does so before it opens a connection."""
+        secure = conn.scheme == "https"
+        conn.ConnectionCls = _SecureConnection if secure else _Connection
         conn.cert_reqs = "CERT_REQUIRED"  # the context has the certificates already
 
 
@@ -1252,7 +1126,8 @@ class Fetcher:
         self.max_size, self.stopping = max_size, threading.Event()
         self._adapter = _Adapter(pool_connections=hosts, pool_maxsize=workers)
         self._attempts: set[Attempt] = set()
-        self._proxies: dict[str, Any] = {}  # by URL: the environment is asked once
+        remember = functools.lru_cache(8 * hosts)  # the environment is slow to ask
+        self._proxies = remember(requests.utils.get_environ_proxies)
         self._retry = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=tenacity.wait_random_exponential(multiplier=0.25, max=1),
@@ -1264,17 +1139,12 @@ class Fetcher:
     def fetch(
         self, url: str, etag: str = "", modified: str = "", timeout: float = TIMEOUT
     ) -> Response:
-        """Return the answer to a GET, conditional where a validator is given.
-
-        Attempts, redirects and addresses share *timeout* seconds. Raises FetchError.
-        """
+        """Return the answer to a GET, within *timeout* seconds. Raises FetchError."""
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Accept": "*/*"}
         if etag.endswith('-gzip"'):  # Apache's: it does not know it again by itself
             etag = '%s, %s"' % (etag, etag[:-6])  # (bz.apache.org, bug 45023)
         headers.update({"If-None-Match": etag} if etag else {})
         headers.update({"If-Modified-Since": modified} if modified else {})
-        if url not in self._proxies:
-            self._proxies[url] = requests.utils.get_environ_proxies(url)
         attempt = _current.attempt = Attempt(time.monotonic() + timeout)
         self._attempts.add(attempt)
         try:
@@ -1306,42 +1176,34 @@ class Fetcher:
             for _ in range(MAX_HOPS + 1):
                 if self.stopping.is_set():
                     raise FetchError("stopped")
-                proxies = self._proxies.get(url)
-                if proxies is None:
-                    proxies = requests.utils.get_environ_proxies(url)
+                proxies = self._proxies(url)
                 request = requests.Request("GET", url, headers).prepare()
                 left = attempt.left()
                 answer = self._adapter.send(request, True, left, proxies=proxies)
                 with contextlib.closing(answer):
-                    target = answer.headers.get("Location")
-                    if not target or answer.status_code not in REDIRECTS:
-                        return self._read(attempt, answer, moved_to)
+                    target = answer.is_redirect and answer.headers["Location"]
+                    if not target:
+                        return self._read(attempt, answer)._replace(moved_to=moved_to)
                     url = _hop(url, target)
                     permanent = permanent and answer.status_code in (301, 308)
                     moved_to = url if permanent else moved_to
                     attempt.public = attempt.public or _is_public(attempt.peer)
         except (requests.exceptions.SSLError, ValueError) as exc:  # will not pass
             raise FetchError(reason(exc)) from exc
-        except NETWORK_ERRORS as exc:
+        except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise FetchError(reason(exc), passing=not attempt.over) from exc
         raise FetchError("more than %d redirects" % MAX_HOPS)
 
-    def _read(
-        self, attempt: Attempt, answer: requests.Response, moved_to: str
-    ) -> Response:
+    def _read(self, attempt: Attempt, answer: requests.Response) -> Response:
         """Return what *answer* is good for: only 200, and 304 if asked for, are."""
-
-        def header(name: str) -> str:
-            return str(answer.headers.get(name, ""))
-
-        def validator(name: str) -> str:
-            value = header(name)
-            return value if len(value) <= MAX_VALIDATOR and value.isprintable() else ""
-
+        names = "Content-Type Cache-Control Age Retry-After Date ETag Last-Modified"
+        values = [str(answer.headers.get(name, "")) for name in names.split()]
+        content_type, cache_control, age, retry_after, date, *raw = values
+        kept = [v if len(v) <= MAX_VALIDATOR and v.isprintable() else "" for v in raw]
         status, body = answer.status_code, bytearray()
         asked = {"If-None-Match", "If-Modified-Since"} & set(answer.request.headers)
         if status != 200 and not (status == 304 and asked):
-            wait = parse_retry_after(header("Retry-After"), header("Date"))
+            wait = parse_retry_after(retry_after, date)
             passing = wait is None and (status == 429 or status >= 500)
             details = {"status": status, "retry_after": wait, "passing": passing}
             raise FetchError("HTTP status %d" % status, **details)
@@ -1351,14 +1213,9 @@ class Fetcher:
             if len(body) > self.max_size:
                 raise FetchError("a body of over %d bytes" % self.max_size)
         attempt.left()  # what was cut can look complete
-        return Response(
-            body if status == 200 else None,
-            header("Content-Type"),
-            validator("ETag"),
-            validator("Last-Modified"),
-            parse_max_age(header("Cache-Control"), header("Age")),
-            moved_to,
-        )
+        new = body if status == 200 else None
+        fresh_for = parse_max_age(cache_control, age)
+        return Response(new, content_type, kept[0], kept[1], fresh_for)
 
 
 def _is_public(address: str) -> bool:
@@ -1385,27 +1242,24 @@ def parse_max_age(cache_control: str, age: str) -> float:
 
 
 def parse_retry_after(value: str, date: str) -> float | None:
-    """Return the seconds to stay away, at most RETRY_AFTER_CAP; None if not given.
-
-    A date counts from the answer's own *date*, since clocks differ (RFC 9110, 10.2.3).
-    """
-    if re.fullmatch("[0-9]+", value):
-        return min(float(value), RETRY_AFTER_CAP)
+    """Return the seconds to stay away, at most RETRY_AFTER_CAP; None if not given."""
+    # A date counts from the answer's own, since clocks differ (RFC 9110, 10.2.3).
     until, since = parse_time(value), parse_time(date) or datetime.now(UTC)
-    wait = (until - since).total_seconds() if until else 0.0
-    return max(0.0, min(wait, RETRY_AFTER_CAP)) if until else None
+    wait = (until - since).total_seconds() if until else None
+    wait = float(value) if re.fullmatch("[0-9]+", value) else wait
+    return wait if wait is None else max(0.0, min(wait, RETRY_AFTER_CAP))
 
 
 def reason(exc: BaseException) -> str:
     """Return what went wrong in a few words, those of the innermost error. No URL."""
-    inner: Any = exc
-    while inner is not None:
-        exc = inner
-        causes = getattr(exc, "reason", None), *exc.args, exc.__cause__
-        inner = next((each for each in causes if isinstance(each, BaseException)), None)
+    for inner in (getattr(exc, "reason", None), *exc.args, exc.__cause__):
+        if isinstance(inner, BaseException):
+            return reason(inner)
     words = getattr(exc, "verify_message", "") or getattr(exc, "strerror", "")
     words = "timed out" if isinstance(exc, socket.timeout) else words
     return clean(words or re.sub("(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__))[:100]
+
+
 # --- State: what outlives the program. The printer's, but for lock() and load(). ---
 
 
@@ -1421,8 +1275,7 @@ class StateFile:
     def __init__(self, path: str) -> None:
         self.path = pathlib.Path(path).resolve()
         self.providers: dict[str, Any] = {}
-        self.failing = False
-        self._lock = -1
+        self.failing, self._lock = False, -1
 
     def lock(self) -> bool:
         """Return whether no other run has the lock, which ends with the process."""
@@ -1437,15 +1290,11 @@ class StateFile:
         return True
 
     def unlock(self) -> None:
-        """Let another run have it."""
         with contextlib.suppress(OSError):
             os.close(self._lock)
 
     def load(self) -> None:
-        """Read the file. What is no state of ours is kept aside, and we start anew.
-
-        Raises ConfigError where that would do harm: a newer version's, a device.
-        """
+        """Read the file, or put it aside; ConfigError where that would do harm."""
         if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
             raise ConfigError("%s: not a file" % self.path)
         try:
@@ -1484,17 +1333,17 @@ class StateFile:
     def save(self) -> None:
         """Write the file, all of it or nothing."""
         temporary = "%s.tmp" % self.path
+        private = functools.partial(os.open, mode=0o600)
         try:
-            with open(temporary, "wb", opener=_open_private) as file:
+            with open(temporary, "wb", opener=private) as file:
                 file.write(self._encoded())
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)
-            directory = os.open(self.path.parent, os.O_RDONLY)
-            try:
+            with contextlib.ExitStack() as stack:
+                directory = os.open(self.path.parent, os.O_RDONLY)
+                stack.callback(os.close, directory)
                 os.fsync(directory)
-            finally:
-                os.close(directory)
         except OSError as exc:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
@@ -1505,10 +1354,6 @@ class StateFile:
         if self.failing:
             log.info("%s: can be written again", self.path)
         self.failing = False
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 # --- Watching: the scheduler's thread, and the workers it hands providers to. ---

@@ -645,6 +645,8 @@ def test_bytes_that_are_no_text_are_a_parse_error(body):
 
 
 def test_white_space_around_a_document_is_nothing():
+    item = "<title>T</title>"
+    assert parse(b" \r\n\t" + rss(item) + b"\n") == parse(rss(item))
     for path in DOCUMENTS:
         body = path.read_bytes()
         if not body.startswith(b"<?xml"):

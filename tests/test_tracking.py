@@ -246,6 +246,20 @@ def test_r2_the_oldest_of_several_new_incidents_comes_first(acme):
     ]
 
 
+def test_r2_the_incident_that_began_first_comes_first_however_long_it_lasts(acme):
+    lasting = entry("I", LOOKING, FOUND, FIXED)
+    later = entry("J", LOOKING)
+    later = later._replace(updates=(later.updates[0]._replace(at=at(1)),))
+    told = acme.polls(page(), page(lasting, later))[1]
+    assert [line.split(" ")[1] for line in told] == ["I", "I", "I", "J"]
+
+
+def test_r2_what_is_not_known_of_an_incident_is_none(acme):
+    acme.polls(page(), page(entry("I", "")))
+    (event,) = acme.events
+    assert (event.status, event.impact, event.update_id, event.url) == (None,) * 4
+
+
 def test_r2_an_event_has_all_that_is_known_of_its_incident(acme):
     story = incident(
         "I", LOOKING, title="Slow", impact="minor", url="https://s.test/incidents/I"
@@ -531,6 +545,20 @@ def test_r4_names_that_a_source_stops_giving_are_no_change(acme):
     assert acme.events[0].components == ("API",)
 
 
+def test_r4_names_in_another_order_are_the_same_names(acme):
+    names = tuple("Part %d" % n for n in range(200))
+    story = incident("I", LOOKING, components=names)
+    assert acme.polls(page(story), page(story._replace(components=names[::-1]))) == [
+        [],
+        [],
+    ]
+
+
+def test_r4_names_that_a_source_begins_to_give_are_no_change(acme):
+    story = incident("I", LOOKING, components=("API",))
+    assert acme.polls(page(story._replace(components=None)), page(story)) == [[], []]
+
+
 def test_r4_names_of_an_incident_without_updates_may_change_too(acme):
     story = incident("I", status="investigating", components=("API",))
     assert acme.polls(page(story), page(story._replace(components=("Web",)))) == [
@@ -695,6 +723,20 @@ def test_r5_without_times_a_component_is_followed_where_it_was_seen_first(acme):
     acme.poll(one=page(up), two=page(up))
     assert acme.poll(one=SAME, two=page(down)) == []
     assert acme.poll(one=page(down), two=SAME) == ["api: down, was up"]
+
+
+def test_r5_without_times_two_sources_that_differ_do_not_flap(acme):
+    up, down = component("api", "up"), component("api", "down")
+    acme.poll(one=page(up), two=page(up))
+    for minute in range(1, 4):
+        shown = {"one": page(up, minute=minute), "two": page(down, minute=minute)}
+        assert acme.poll(**shown) == []
+
+
+def test_r5_a_source_that_never_had_a_component_does_not_free_it(acme):
+    up, down = component("api", "up"), component("api", "down")
+    acme.poll(one=page(up), two=page(up), three=page())
+    assert acme.poll(one=SAME, two=page(down), three=page(minute=1)) == []
 
 
 def test_r5_without_times_another_source_follows_on_when_it_is_listed_no_more(acme):
@@ -1040,6 +1082,15 @@ def test_r8_memory_is_bounded_however_often_another_page_shows_up(acme):
     assert not statuswatch.Tracker(acme.provider, acme.memory, START).pending()
 
 
+def test_r8_of_what_is_not_over_all_is_remembered(acme):
+    rows = [incident("I%d" % n, LOOKING, components=("API",)) for n in range(30)]
+    acme.polls(listing(*rows), listing())
+    assert len(acme.poll(json=SAME)) == 30
+    for event in acme.events:
+        assert event.title == "On " + event.incident_id
+        assert event.components == ("API",)
+
+
 def test_r8_what_is_over_keeps_no_more_than_what_tells_it_again(acme):
     story = incident("I", LOOKING, FIXED, title="T" * 500, impact="minor")
     stories = [story._replace(id="I%d" % n) for n in range(60)]
@@ -1321,6 +1372,13 @@ def test_r14_what_the_first_page_listed_does_not_end(acme):
     assert told + acme.polls(*[theirs._replace(at=at(n)) for n in range(9, 20)]) == (
         [[]] * 26
     )
+
+
+@pytest.mark.parametrize("make", [incident, entry])
+def test_r14_what_the_first_page_told_is_not_told_by_another_source(seeded, make):
+    assert seeded.poll(json=page(make("I", LOOKING))) == ["new I " + LOOKING]
+    assert seeded.polls(*[page(id="other")] * 3) == [[], [], []]
+    assert seeded.poll(feed=page(entry("I", LOOKING))) == []
 
 
 def test_r14_components_of_the_first_page_are_forgotten(acme):
