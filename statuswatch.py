@@ -7,20 +7,18 @@
     statuswatch https://status.acme.test   watch just this page
     statuswatch --once                     print what changed since the last run
 
-How data flows, which is also the order of this file:
+How data flows, which is also the order of this file, and who owns what meanwhile:
 
-    providers.ini -> [Provider] -> scheduler (the main thread)
-        -> worker: poll(): conditional GET -> parse() -> Tracker.observe() -> [Event]
-        -> queue.Queue -> printer thread: write, flush, then commit the new state
+    providers.ini -> [Provider]
+        -> scheduler (the main thread): owns the schedule and the health of sources
+        -> worker: owns the provider it polls: GET -> parse() -> observe() -> [Event]
+        -> queue.Queue -> printer thread: owns the output, then the state file
 
-Who owns what: the scheduler owns the schedule, the deadlines and the health of sources;
-a worker owns the provider it polls while it polls; the printer the output and state.
-
-Words: a provider is a line of providers.ini, a page what it publishes, a source one
-polled URL of it; validators are the ETag and Last-Modified last received; a mark is a
-digest of an update's status and words; to seed is to read a source for the first time,
-silently. `*_at` is a time of day, aware UTC or seconds since 1970; `now` and `due` are
-monotonic seconds. R1 to R15 are the rules of detection; README.md explains them.
+A provider is a line of providers.ini, a page what it publishes, a source one polled URL
+of it; validators are the ETag and Last-Modified last received; a mark is a digest of an
+update's status and words; to seed is to read a source for the first time, silently.
+`*_at` is a time of day, aware UTC or seconds since 1970; `now` and `due` are monotonic
+seconds. R1 to R15 are the rules of detection; README.md explains them.
 """
 
 from __future__ import annotations
@@ -63,26 +61,19 @@ import tenacity
 import urllib3
 
 __version__ = "0.1.0"
-__all__ = (
-    "Component ConfigError Event FetchError Incident Page ParseError PollError "
-    "Provider StatuswatchError Update load_config main parse"
-).split()
-
+__all__ = """Component ConfigError Event FetchError Incident Page ParseError PollError
+Provider StatuswatchError Update load_config main parse""".split()
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())
 
 # --- Constants: each with its unit and its reason. ---
 
-USER_AGENT = (
-    "statuswatch/%s (+https://github.com/statuswatch/statuswatch)" % __version__
-)
-INTERVAL = 30.0  # seconds between two polls; vendors' caches hold a page for about 10
-POLITE = 10.0  # seconds; polling more often than that shows nothing new
+USER_AGENT = f"statuswatch/{__version__} (+https://github.com/statuswatch/statuswatch)"
+INTERVAL, POLITE = 30.0, 10.0  # seconds between polls; caches hold a page for about 10
 TIMEOUT = 20.0  # seconds for one source: attempts, redirects and addresses together
 MAX_SIZE = 5_000_000  # bytes of a decoded body; the largest real page seen has 0.7 MB
 MAX_NODES = 50_000  # XML tags and attributes, or JSON containers; 4,000 are real
-MAX_TEXT = 500  # characters of one text on a line
-MAX_VALIDATOR = 1024  # characters; a 60 KB ETag sent back earns "400" for ever
+MAX_TEXT, MAX_VALIDATOR = 500, 1024  # characters; an ETag of 60 KB earns "400" for ever
 ATTEMPTS, MAX_HOPS = 3, 5  # requests for one read of a source, redirects of each
 MOVED = 5  # identical permanent redirects in a row, then the new address is kept
 BACKOFF_CAP = 300.0  # seconds: longest pause after failures, longest max-age obeyed
@@ -90,10 +81,7 @@ RETRY_AFTER_CAP = 3600.0  # seconds: longest Retry-After obeyed
 UNCONDITIONAL = 6 * 3600.0  # seconds; some servers say 304 for as long as they can
 WORKERS = 16  # polls at once, and four times as many of those likely to be slow
 SLOW = 0.5  # seconds; what takes longer is likely to be slow again
-PATIENCE, EARLIER = (
-    3,
-    8,
-)  # polls until one of the 8 bodies before is believed again (R6)
+PATIENCE, EARLIER = 3, 8  # polls until one of the 8 bodies before is believed (R6)
 ABSENT, ABSENT_ELSEWHERE = 2, 10  # reads without an incident until it is over (R7)
 MEMORY, DETAILED = 500, 10  # incidents remembered at least (R8), those with their texts
 AWAY = 600.0  # seconds since the last read that make news old at a start (R15)
@@ -106,19 +94,13 @@ EX_TEMPFAIL = 75  # sysexits.h: another run holds the lock
 
 NEW_INCIDENT, INCIDENT_UPDATE = "NEW_INCIDENT", "INCIDENT_UPDATE"
 COMPONENT_STATUS_CHANGE = "COMPONENT_STATUS_CHANGE"
-DONE = frozenset(("resolved", "postmortem", "completed"))
-PLANNED = frozenset(("scheduled", "in_progress", "verifying", "completed"))
-OPEN = frozenset(("investigating", "identified", "monitoring")) | PLANNED - DONE
+DONE = {"resolved", "postmortem", "completed"}
+PLANNED = {"scheduled", "in_progress", "verifying", "completed"}
+OPEN = {"investigating", "identified", "monitoring"} | PLANNED - DONE
 IMPACTS = ("none", "minor", "major", "critical")
 UTC = timezone.utc
 
-# --- Errors: what is raised, and what it means for the program. ---
-#
-# StatuswatchError
-#   ConfigError      a mistake in what we were given: exit 2
-#   PollError        expected at run time: one WARNING when it starts (R12)
-#     FetchError     no usable answer
-#     ParseError     an answer that is no status page we know
+# --- Errors: StatuswatchError > ConfigError, PollError > (FetchError, ParseError). ---
 
 
 class StatuswatchError(Exception):
@@ -126,23 +108,23 @@ class StatuswatchError(Exception):
 
 
 class ConfigError(StatuswatchError):
-    """The configuration cannot be used, or the state file must not be touched."""
+    """A mistake in the configuration, or a state file not to be touched: exit 2."""
 
 
 class PollError(StatuswatchError):
-    """A source could not be read this time."""
+    """A source could not be read, which is expected: one WARNING (R12)."""
 
 
 class FetchError(PollError):
     """There is no usable answer."""
 
-    status = 0  # of HTTP, if there was one
-    retry_after: float | None = None  # seconds that the server wants us to stay away
-    passing = False  # may it be over in a moment?
-
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
-        vars(self).update(details)
+        self.status: int = details.get("status", 0)  # of HTTP, if there was one
+        self.retry_after: float | None = details.get(
+            "retry_after"
+        )  # seconds to stay away
+        self.passing: bool = details.get("passing", False)  # may be over in a moment
 
 
 class ParseError(PollError):
@@ -152,9 +134,7 @@ class ParseError(PollError):
 # --- Data: what passes between the parts. Immutable. ---
 
 
-class Provider(NamedTuple):
-    """A line of providers.ini with its section."""
-
+class Provider(NamedTuple):  # a line of providers.ini with its section
     name: str
     urls: tuple[str, ...]  # one page (empty path), or the sources themselves
     platform: str = ""  # a key of PLATFORMS; "" if not given
@@ -166,26 +146,20 @@ class Provider(NamedTuple):
     timeout: float = TIMEOUT
 
 
-class Config(NamedTuple):
-    """A whole configuration."""
-
+class Config(NamedTuple):  # a whole configuration
     providers: tuple[Provider, ...]
     workers: int = WORKERS
     max_size: int = MAX_SIZE
 
 
-class Update(NamedTuple):
-    """A dated entry of an incident. id and status are "" where there is none."""
-
-    id: str
+class Update(NamedTuple):  # a dated entry of an incident
+    id: str  # "" if it has none, and so for all texts below
     status: str
     body: str  # plain text
     at: datetime | None
 
 
-class Incident(NamedTuple):
-    """An incident or a maintenance."""
-
+class Incident(NamedTuple):  # or a maintenance
     id: str
     title: str
     status: str = ""
@@ -196,18 +170,14 @@ class Incident(NamedTuple):
     url: str = ""
 
 
-class Component(NamedTuple):
-    """A named part of a page; at is when its status last changed."""
-
+class Component(NamedTuple):  # a named part of a page
     id: str
     name: str
     status: str
-    at: datetime | None
+    at: datetime | None  # when the status last changed
 
 
-class Page(NamedTuple):
-    """What one document says."""
-
+class Page(NamedTuple):  # what one document says
     platform: str
     id: str = ""  # tells one customer's page from another's
     url: str = ""
@@ -217,9 +187,7 @@ class Page(NamedTuple):
     complete: bool = False  # does it list all unresolved incidents? (R7)
 
 
-class Event(NamedTuple):
-    """Something a user is told. The fields are the keys of --json, in order."""
-
+class Event(NamedTuple):  # something a user is told; the keys of --json, in order
     type: str
     provider: str
     product: str
@@ -249,10 +217,7 @@ SETTINGS = ("interval", "timeout", "workers", "max_size")
 
 
 def load_config(path: str, interval: float | None = None) -> Config:
-    """Return what a file says, or raise ConfigError.
-
-    *interval* is stronger than that of `[statuswatch]`.
-    """
+    """Return what a file says, but for a stronger *interval*, or raise ConfigError."""
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
@@ -262,36 +227,33 @@ def load_config(path: str, interval: float | None = None) -> Config:
 
 def parse_config(text: str, path: str, interval: float | None = None) -> Config:
     """Return what *text* says; *path* is its name in errors."""
-    ini = configparser.ConfigParser(
-        None, delimiters="=", inline_comment_prefixes=";", default_section="",
-        allow_no_value=True, interpolation=None,
+    ini = configparser.RawConfigParser(
+        delimiters="=", inline_comment_prefixes=";", default_section="",
+        allow_no_value=True,
     )  # fmt: skip
-    # Keys keep their case.
-    ini.optionxform = str  # type: ignore[assignment,method-assign]
-    values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    vars(ini)["optionxform"] = str  # keys keep their case
+    ini.read_dict({section: {} for section in SECTIONS})
+    values: dict[str, dict[str, Any]] = {}
     where = "[providers]"
     try:
         ini.read_string(text, path)
+        if not ini.options("providers"):
+            raise ValueError("no provider, such as OpenAI = https://status.openai.com")
         for section in ini.sections():
-            where = "[%s]" % section
+            where, values[section] = "[%s]" % section, {}
             keys = SETTINGS if section == "statuswatch" else Provider._fields[3:]
-            if not (section in SECTIONS or ini.has_option("providers", section)):
+            if section not in (*SECTIONS, *values["providers"]):
                 raise ValueError("no provider has that name")
             for key, text in ini.items(section):
                 where = "[%s] %s" % (section, key)
                 if section != "providers" and key not in keys:
                     raise ValueError("unknown key, known: %s" % ", ".join(keys))
                 convert = parse_line if section == "providers" else parse_value
-                values.setdefault(section, {})[key] = convert(key, text or "")
-        where = "[providers]"
-        if not values["providers"]:
-            raise ValueError(
-                "no provider, such as `OpenAI = https://status.openai.com`"
-            )
-    except configparser.Error as exc:
-        raise ConfigError(scrub(str(exc))) from exc
-    except ValueError as exc:
-        raise ConfigError(scrub("%s: %s: %s" % (path, where, exc))) from exc
+                values[section][key] = convert(key, text or "")
+    except (configparser.Error, ValueError) as exc:
+        place = "%s: %s: " % (path, where) if isinstance(exc, ValueError) else ""
+        line = re.sub(r"://\S+", "://...", place + str(exc))  # URLs may have secrets
+        raise ConfigError(clean(line)) from exc
     common = {**values["statuswatch"], **({"interval": interval} if interval else {})}
     shared = {key: common.pop(key) for key in SETTINGS[:2] if key in common}
     lines = values["providers"].items()
@@ -347,20 +309,18 @@ def is_page(url: str) -> bool:
 
 # --- Text: all remote text is hostile. Pure. ---
 
-# What could drive a terminal, reorder a line or break an encoder: C0, C1 and DEL but
-# white space, lone surrogates, bidi controls, invisible and tag characters. The joiners
+# What could drive a terminal, reorder a line or break an encoder: controls but white
+# space, lone surrogates, bidi controls, invisible and tag characters. The joiners
 # U+200C and U+200D stay: Persian and Hindi are spelled with them.
 _HOSTILE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e"
     "\u2060-\u206f\ufdd0-\ufdef\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
-_BLOCKS = frozenset(
-    "address article aside blockquote br dd div dl dt figure footer form h1 h2 h3 h4 "
-    "h5 h6 header hr li main nav ol p pre section table td tfoot th thead tr ul".split()
-)
-# Tags that mean something in the feeds of status pages: they become control characters,
-# of which the text itself has none.
+_BLOCKS = """address article aside blockquote br dd div dl dt figure footer form h1 h2
+    h3 h4 h5 h6 header hr li main nav ol p pre section table td tfoot th thead tr ul
+""".split()
+# Tags that mean something in feeds become control characters: the text itself has none.
 _MARKS = {"small": "\x01\x02", "strong": "\x03\x04", "b": "\x03\x04", "li": "\x05\x06"}
 # A tag, or what has no text. Linear: each alternative ends at the next "<" or runs to
 # the end once. html.parser needs seconds for 20 KB of "<a ", and raises on "<![<".
@@ -395,11 +355,6 @@ def web(url: str) -> str:
     return redact(url) if re.match(r"https?://[^/?#]", url) else ""
 
 
-def scrub(text: str) -> str:
-    """Return *text* cleaned, with nothing left of its URLs, which may have secrets."""
-    return clean(re.sub(r"://\S+", "://...", text))
-
-
 def digest(*texts: str, size: int = 6) -> str:
     """Return *size* characters, of 6 bits each, that stand for *texts*."""
     joined = "\0".join(texts).encode("utf-8", "surrogatepass")
@@ -408,15 +363,13 @@ def digest(*texts: str, size: int = 6) -> str:
 
 def marked(markup: str) -> str:
     """Return the text of HTML with its tags turned into _MARKS and white space."""
-    parts, end = [], 0
-    for tag in itertools.chain(_TAG.finditer(markup), [None]):
-        text = markup[end : tag.start() if tag else None]
+    cut, parts = _TAG.split(markup), []  # at each tag: text, (skipped), slash, name
+    for text, slash, name in itertools.zip_longest(cut[::4], cut[2::4], cut[3::4]):
         text = html.unescape(re.sub(r"&#\d{8,};?", "", text))  # int() refuses long ones
-        parts.append(_HOSTILE.sub("", text))
-        if tag:
-            end, name, closing = tag.end(), (tag[3] or "").lower(), bool(tag[2])
-            gap = "\n" * (name in _BLOCKS)
-            parts.append(gap + _MARKS.get(name, "")[closing : closing + 1] + gap)
+        name = (name or "").lower()
+        gap = "\n" * (name in _BLOCKS)
+        mark = _MARKS.get(name, ("", ""))[bool(slash)]
+        parts += [_HOSTILE.sub("", text), gap, mark, gap]
     return "".join(parts)
 
 
@@ -434,6 +387,7 @@ _CHARSET = re.compile(r"""(?i)charset\s*=\s*["']?([\w.:-]+)""")
 # XML namespaces of what feeds are made of, and those that are too long to be any.
 _SPACES = re.compile("(?i)/atom|/rss|netscape.com|rdf-syntax|userland|1999/xhtml")
 _LONG_SPACE = re.compile(r"""(?s)\sxmlns[^\s="'<>/]*\s*=\s*(["'])(?:(?!\1).){500}""")
+_ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
 _ISO_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?\s*([Zz]|[+-]\d\d:?\d\d)?)?$"
@@ -635,7 +589,7 @@ def parse_feed(root: Any) -> Page | None:
 
 def _entry(entry: Element, generator: str) -> tuple[str, Incident]:
     """Return the incident in *entry*, and whose form it has: "feed" for anybody's."""
-    link, key = _link(entry), _first(entry, "guid", "id")
+    link, key = _link(entry), _first(entry, "guid", "id") or entry.get(_ABOUT, "")
     at = parse_time(_first(entry, "updated", "pubdate", "date", "published"))
     bodies = ("description", "summary", "content", "encoded")
     texts = [_construct(part) for part in entry if part.tag in bodies]
@@ -680,8 +634,12 @@ def _construct(element: Element) -> str:
             tag = part.tag.rpartition("}")[2]
             part.text = "<%s>%s" % (tag, html.escape(part.text or ""))
             part.tail = "</%s>%s" % (tag, html.escape(part.tail or ""))
-    text = "".join(element.itertext())
-    return _HOSTILE.sub("", text) if element.get("type") == "text" else marked(text)
+    text, kind = "".join(element.itertext()), element.get("type")
+    if element.get("mode") == "base64" or kind == "application/octet-stream":
+        with contextlib.suppress(ValueError):
+            text = base64.b64decode(text).decode()
+    plain = kind == "text" and not len(element)
+    return _HOSTILE.sub("", text) if plain else marked(text)
 
 
 def _link(element: Element) -> str:
@@ -1748,6 +1706,7 @@ def notify(message: str) -> None:
     if address:
         with contextlib.suppress(OSError):
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.setblocking(False)  # a full socket must not hold the schedule
                 line.sendto(message.encode(), re.sub("^@", "\0", address))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from statuswatch import clean, digest, marked, redact, scrub, words_of
+from statuswatch import clean, digest, marked, redact, words_of
 
 # What hypothesis rarely finds by itself.
 HOSTILE_CHARACTERS = [
@@ -355,23 +355,6 @@ def test_what_is_no_url_is_not_shown(url):
 @example("//\u2100@x")
 def test_a_shown_url_is_clean(url):
     assert clean(redact(url)) == redact(url)
-
-
-# scrub: a message that may quote URLs.
-
-
-@pytest.mark.parametrize(
-    "text, left",
-    [
-        ("no URL here", "no URL here"),
-        ("line 1: 'A = https://user:hunter2@a.test/x?y#z'", "line 1: 'A = https://..."),
-        ("http://a:hunter2@b https://c?hunter2 d", "http://... https://... d"),
-        ("two\nlines\x1b", "two lines"),
-        ("://hunter2", "://..."),
-    ],
-)
-def test_a_scrubbed_message_has_nothing_of_its_urls(text, left):
-    assert scrub(text) == left
 
 
 # digest: a few characters that stand for texts.
