@@ -134,7 +134,9 @@ class ParseError(PollError):
 # --- Data: what passes between the parts. Immutable. ---
 
 
-class Provider(NamedTuple):  # a line of providers.ini with its section
+class Provider(NamedTuple):
+    """A line of providers.ini with its section."""
+
     name: str
     urls: tuple[str, ...]  # one page (empty path), or the sources themselves
     platform: str = ""  # a key of PLATFORMS; "" if not given
@@ -152,14 +154,18 @@ class Config(NamedTuple):  # a whole configuration
     max_size: int = MAX_SIZE
 
 
-class Update(NamedTuple):  # a dated entry of an incident
+class Update(NamedTuple):
+    """A dated entry of an incident."""
+
     id: str  # "" if it has none, and so for all texts below
     status: str
     body: str  # plain text
     at: datetime | None
 
 
-class Incident(NamedTuple):  # or a maintenance
+class Incident(NamedTuple):
+    """An incident or a maintenance."""
+
     id: str
     title: str
     status: str = ""
@@ -170,14 +176,18 @@ class Incident(NamedTuple):  # or a maintenance
     url: str = ""
 
 
-class Component(NamedTuple):  # a named part of a page
+class Component(NamedTuple):
+    """A named part of a page."""
+
     id: str
     name: str
     status: str
     at: datetime | None  # when the status last changed
 
 
-class Page(NamedTuple):  # what one document says
+class Page(NamedTuple):
+    """What one document says."""
+
     platform: str
     id: str = ""  # tells one customer's page from another's
     url: str = ""
@@ -187,7 +197,9 @@ class Page(NamedTuple):  # what one document says
     complete: bool = False  # does it list all unresolved incidents? (R7)
 
 
-class Event(NamedTuple):  # something a user is told; the keys of --json, in order
+class Event(NamedTuple):
+    """Something a user is told: the keys of --json, in order."""
+
     type: str
     provider: str
     product: str
@@ -1524,7 +1536,8 @@ class Watcher:
     def run(self, once: bool, reload: Callable[[], Config]) -> None:
         """Poll until STOP or BROKEN comes, or all *once*."""
         notify("READY=1")
-        message, pinged = "", 0.0
+        message: Any = ""
+        pinged = 0.0
         period = float(os.environ.get("WATCHDOG_USEC") or 0) / 2e6
         while message not in (STOP, BROKEN) and (self._flying or self._due):
             now = time.monotonic()
@@ -1535,7 +1548,7 @@ class Watcher:
             message = ""
             with contextlib.suppress(queue.Empty):
                 message = self.inbox.get(timeout=max(0.0, wake - now))
-            if isinstance(message, concurrent.futures.Future):
+            if message in self._flying:  # and was not given up
                 self._finish(message, once)
             elif message == RELOAD:
                 notify("RELOADING=1")
@@ -1585,8 +1598,6 @@ class Watcher:
 
     def _finish(self, future: concurrent.futures.Future[Poll], once: bool) -> None:
         """Take in what a poll brought, hand it on, and arm the next one."""
-        if future not in self._flying:  # it was given up
-            return
         watch = self._flying.pop(future)
         now, name = time.monotonic(), watch.provider.name
         try:
