@@ -1481,6 +1481,7 @@ class Batch(NamedTuple):
     stored: dict[str, Any] | None
 
 
+DEMO = "(scripts/demo shows an incident without any)"
 STOP, RELOAD, BROKEN = "stop", "reload", "broken"  # messages to the scheduler
 DETECTED = {
     NEW_INCIDENT: "[%s] detected %d new incident(s)",
@@ -1514,7 +1515,7 @@ class Watcher:
         self._providers: dict[str, Provider] = {}
         self._offline = False
         self._unreachable: set[str] = set()
-        self._unsaid: list[tuple[Watch, Source, PollError]] = []
+        self._unsaid: dict[tuple[str, str], tuple[Source, PollError]] = {}
         self.adopt(config.providers, state.providers if state else {})
 
     def adopt(self, providers: Iterable[Provider], stored: Mapping[str, Any]) -> None:
@@ -1639,7 +1640,7 @@ class Watcher:
         """Note which sources can be read (R12); return whether that has changed."""
         changed, name = False, watch.provider.name
         for source in result.read:
-            self._unsaid = [each for each in self._unsaid if each[1] is not source]
+            self._unsaid.pop((name, source.url), None)
             if source.failures:
                 gone = ago(time.time() - source.failed_at)
                 level = logging.INFO if source.warned else logging.DEBUG
@@ -1648,35 +1649,36 @@ class Watcher:
                 source.failures, source.warned, changed = 0, False, True
         for source, error in result.failed:
             source.failures += 1
-            if source.failures > 1:
+            if source.failures == 1:
+                source.failed_at, changed = time.time(), True
+            if source.warned:
                 log.debug("[%s] %s: %s", name, redact(source.url), error)
             else:
-                source.failed_at, changed = time.time(), True
-                self._unsaid.append((watch, source, error))
+                self._unsaid[name, source.url] = source, error
             self._back_off(watch, source, error, now)
         self.failed = self.failed or any(source.failures for source in watch.sources)
-        errors = [error for _, error in result.failed]
-        if result.read or any(getattr(error, "status", 1) for error in errors):
+        if result.read or any(getattr(e, "status", 1) for _, e in result.failed):
             if self._offline:
                 log.info("the network is back")
             self._offline, self._unreachable = False, set()
-        elif errors:
+        elif result.failed:
             self._unreachable.add(name)
-        if len(self.watches) > 1 and self._unreachable >= self.watches.keys():
-            if self._unsaid and not self._offline:
-                log.warning(
-                    "no page can be reached: is it our own network? "
-                    "(scripts/demo shows an incident without any)"
-                )
-                self._unsaid.clear()
+        flying = {each.provider.name for each in self._flying.values()}
+        names = self._providers.keys()
+        lost = self._unreachable & names
+        if 2 * len(lost) > len(names) > 1 and lost >= names - flying:
+            new = any(source.failures == 1 for source, _ in self._unsaid.values())
+            if new and not self._offline:
+                log.warning("no page can be reached: is it our own network? %s", DEMO)
             self._offline = True
+            self._unsaid.clear()
         elif not self._unreachable or len(self.watches) == 1:
             self._say_failures()
         return changed
 
     def _say_failures(self) -> None:
-        for watch, source, error in self._unsaid:
-            log.warning("[%s] %s: %s", watch.provider.name, redact(source.url), error)
+        for (name, url), (source, error) in self._unsaid.items():
+            log.warning("[%s] %s: %s", name, redact(url), error)
             source.warned = True
         self._unsaid.clear()
 

@@ -1264,3 +1264,22 @@ def test_an_error_of_a_fetch_has_its_details():
     error = FetchError("no", status=500, retry_after=3.0)
     assert (error.status, error.retry_after, error.passing) == (500, 3.0, False)
     assert FetchError("no").retry_after is None
+
+
+def test_our_own_network_is_told_while_a_few_look_ups_still_hang(sim, server, caplog):
+    """More than half are known not to be reachable, and nobody is known to be."""
+    refuse = server.url("refuse")
+    providers = [Provider("P%d" % n, ("%s/%d" % (refuse, n),)) for n in range(4)]
+    sim.lasts.update(P3=50)
+    sim.run(20, *providers)
+    assert ["our own network" in line for line in messages(caplog)] == [True]
+
+
+def test_who_is_still_away_when_the_network_is_back_is_told(sim, server, caplog):
+    refuse, fine = server.url("refuse"), server.url("healthy")
+    away = Provider("Away", (refuse,)), Provider("Gone", (refuse + "/2",))
+    sim.lasts.update(Late=9)
+    sim.run(200, *away, Provider("Late", (fine,)))
+    said = [line for line in messages(caplog) if "Connection refused" in line]
+    assert [line.partition("]")[0] for line in sorted(said)] == ["[Away", "[Gone"]
+    assert "the network is back" in messages(caplog, logging.INFO)
