@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import collections
 import concurrent.futures
 import configparser
 import contextlib
@@ -44,15 +45,18 @@ import pathlib
 import queue
 import random
 import re
+import shlex
+import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
-import urllib.parse
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from urllib.parse import urljoin, urlsplit
 from xml.etree.ElementTree import Element, ParseError as XMLError
 
 import defusedxml.ElementTree
@@ -61,8 +65,9 @@ import tenacity
 import urllib3
 
 __version__ = "0.1.0"
-__all__ = """Component ConfigError Event FetchError Incident Page ParseError PollError
-Provider StatuswatchError Update load_config main parse""".split()
+__all__ = """Component ConfigError Event FetchError Incident Monitor OutputError Page
+ParseError PollError Provider StateLocked StatuswatchError Update load_config main
+parse""".split()
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())
 
@@ -88,6 +93,9 @@ AWAY = 600.0  # seconds since the last read that make news old at a start (R15)
 LINGER = 1.0  # seconds that polls, and then the printer, have to end
 WAKE = 0.5  # seconds; a signal that comes just before a wait begins does not end it
 GONE = 5  # failures in a row after which sources that were found are looked for anew
+SUPPRESSED = 3600.0  # seconds between two lines on what the filters held back
+STORM, STORM_SIZE = 300.0, 5  # seconds in which so many providers have news
+EXEC_TIMEOUT = 10.0  # seconds that a command has for an event
 FORGET = 90 * 86400.0  # seconds without a read until a provider leaves the state file
 REMEMBER = 60.0  # seconds between two states handed on without news
 EX_TEMPFAIL = 75  # sysexits.h: another run holds the lock
@@ -100,7 +108,15 @@ OPEN = {"investigating", "identified", "monitoring"} | PLANNED - DONE
 IMPACTS = ("none", "minor", "major", "critical")
 UTC = timezone.utc
 
-# --- Errors: StatuswatchError > ConfigError, PollError > (FetchError, ParseError). ---
+# --- Errors: a tree. PollError and what is below it are expected. ---
+#
+#     StatuswatchError
+#      +-- ConfigError
+#      +-- StateLocked
+#      +-- OutputError
+#      +-- PollError
+#           +-- FetchError
+#           +-- ParseError
 
 
 class StatuswatchError(Exception):
@@ -111,20 +127,30 @@ class ConfigError(StatuswatchError):
     """A mistake in the configuration, or a state file not to be touched: exit 2."""
 
 
+class StateLocked(StatuswatchError):
+    """Another run has the state file: exit 75."""
+
+
+class OutputError(StatuswatchError):
+    """Events cannot be told any more: exit 1."""
+
+
 class PollError(StatuswatchError):
-    """A source could not be read, which is expected: one WARNING (R12)."""
+    """A source could not be read: one WARNING (R12)."""
+
+    status = 200  # of HTTP; 0 if there was no answer
+    retry_after: float | None = None  # seconds to stay away
+    passing = False  # may be over in a moment
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        vars(self).update(details)
 
 
 class FetchError(PollError):
     """There is no usable answer."""
 
-    def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message)
-        self.status: int = details.get("status", 0)  # of HTTP, if there was one
-        self.retry_after: float | None = details.get(
-            "retry_after"
-        )  # seconds to stay away
-        self.passing: bool = details.get("passing", False)  # may be over in a moment
+    status = 0
 
 
 class ParseError(PollError):
@@ -150,7 +176,7 @@ class Provider(NamedTuple):
 
 class Config(NamedTuple):  # a whole configuration
     providers: tuple[Provider, ...]
-    workers: int = WORKERS
+    workers: int = 0  # 0: as many as it takes
     max_size: int = MAX_SIZE
 
 
@@ -311,7 +337,7 @@ def parse_value(key: str, text: str) -> Any:
 def is_page(url: str) -> bool:
     """Return whether *url* is a page, whose sources are found; ValueError if no URL."""
     with contextlib.suppress(ValueError):
-        parts = urllib.parse.urlsplit(url)
+        parts = urlsplit(url)
         (parts.hostname or "").encode("idna")  # refuses empty and overlong labels
         web = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         if web and url == clean(url):
@@ -356,7 +382,7 @@ def words_of(text: str) -> str:
 def redact(url: str) -> str:
     """Return *url* without user, password, query and fragment."""
     with contextlib.suppress(ValueError):
-        parts = urllib.parse.urlsplit(url)
+        parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
         return clean(parts._replace(netloc=host, query="", fragment="").geturl())
     return "?"
@@ -765,6 +791,8 @@ class Tracker:
     def __init__(self, provider: Provider, memory: str, now: datetime) -> None:
         self.provider, self.now = provider, now
         self.events: list[Event] = []
+        self.suppressed: collections.Counter[str] = collections.Counter()
+        self.missing: list[tuple[str, str]] = []
         self.stories: dict[str, Story] = {}
         stories, components = json.loads(memory or "[{},{}]")
         self.components: dict[str, Sequence[Any]] = components  # status, time, slot
@@ -949,6 +977,30 @@ def is_wanted(provider: Provider, event: Event) -> bool:
     return everything or not names.isdisjoint(provider.components)
 
 
+def find_troubles(
+    provider: Provider, reads: Sequence[tuple[Source, Page]], now: datetime
+) -> list[Event]:
+    """Return what is not well: an event for each, dated to when that began."""
+    tracker = Tracker(provider, "", now)
+    for source, page in reads:  # as if all had been well until now
+        well = [row._replace(status="operational", at=None) for row in page.components]
+        tracker.observe([(source, Page("", components=tuple(well)))])
+    tracker.observe(reads)
+    troubles: dict[str, Event] = {}
+    for event in tracker.events:
+        key = event.component_id or event.incident_id or ""
+        first = troubles.get(key, event)
+        troubles[key] = event._replace(occurred_at=first.occurred_at)
+    for source, page in reads:
+        listed = {incident.id for incident in page.incidents}
+        for key, event in list(troubles.items()):
+            ongoing = event.status in OPEN and event.status != "scheduled"
+            missing = page.complete and key not in listed
+            if event.incident_id and (missing or not ongoing):
+                del troubles[key]
+    return list(troubles.values())
+
+
 # --- Formatting: Event -> text. Pure. ---
 
 
@@ -956,10 +1008,7 @@ def format_text(event: Event) -> str:
     """Return the two lines, and the blank one, that a person reads."""
     affected = ", ".join(event.components) or event.title or ""
     message = event.message or (event.title if event.components else "") or ""
-    affected, message = (
-        text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1].rstrip() + "…"
-        for text in (clean(affected), clean(message))
-    )
+    affected, message = shorten(clean(affected)), shorten(clean(message))
     product = " - ".join(filter(None, (event.product, affected)))
     status = clean(event.status or "unknown").replace("_", " ").capitalize()
     status += " (while away)" if event.while_away else ""
@@ -968,12 +1017,52 @@ def format_text(event: Event) -> str:
     return "[%s] Product: %s\nStatus: %s\n\n" % (at, clean(product), status)
 
 
+def shorten(text: str, most: int = MAX_TEXT) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
 def format_json(event: Event) -> str:
     """Return a line of JSON, in ASCII, which any encoding has."""
     members = event._asdict()
     for key in ("occurred_at", "detected_at"):
         members[key] = members[key] and members[key].isoformat()[:19] + "Z"
     return json.dumps(members) + "\n"
+
+
+def format_status(events: Sequence[Event], colour: bool) -> str:
+    """Return a table of what find_troubles() found."""
+    rows = [("PROVIDER", "WHAT", "STATUS", "SINCE (UTC)")]
+    for event in events:
+        what = event.components[0] if event.component_id else event.title or ""
+        status = clean(event.status or "").replace("_", " ").capitalize()
+        since = str(event.occurred_at or "unknown")[:16]
+        rows.append((clean(event.provider), shorten(clean(what), 60), status, since))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    if colour:
+        lines[1:] = ["\x1b[31m%s\x1b[0m" % line for line in lines[1:]]
+    return "\n".join(lines if events else ["All is well."]) + "\n"
+
+
+def format_probe(
+    provider: Provider, reads: Sequence[tuple[Source, Page]], troubles: int
+) -> str:
+    """Return what was found at an address, and its line for providers.ini."""
+    url, platform = provider.urls[0], reads[0][1].platform
+    lines = ["%s: %s" % (redact(url), platform)]
+    for source, page in reads:
+        validators = "with" if source.etag or source.modified else "without"
+        words = redact(source.url), validators, len(page.incidents)
+        lines.append("  %s, %s validators, %d incidents" % words)
+    names = [part.name for _, page in reads for part in page.components]
+    some = ", ".join(names[:3]) + (" ..." if names[3:] else "")
+    lines.append("  %d components%s" % (len(names), some and ": " + some))
+    lines.append("  %d not well now" % troubles)
+    host = re.sub(r"^(www|status)\.", "", urlsplit(redact(url)).netloc)
+    name = re.sub("(?<=.)-?status$", "", host.split(".")[0]).capitalize()
+    known = " " + platform if is_page(url) and platform in PLATFORMS else ""
+    lines.append("%s = %s%s" % (name, redact(url), known))
+    return "".join(clean(line) + "\n" for line in lines)
 
 
 # --- Fetching: URL -> Response. The network, and only here. Called by workers. ---
@@ -1094,6 +1183,7 @@ class Fetcher:
 
     def __init__(self, hosts: int, workers: int, max_size: int = MAX_SIZE) -> None:
         self.max_size, self.stopping = max_size, threading.Event()
+        self.parsing = threading.Lock()  # threads parse no faster together
         self._adapter = _Adapter(pool_connections=hosts, pool_maxsize=workers)
         self._attempts: set[Attempt] = set()
         remember = functools.lru_cache(8 * hosts)  # the environment is slow to ask
@@ -1194,7 +1284,7 @@ def _is_public(address: str) -> bool:
 
 def _hop(url: str, target: str) -> str:
     """Return where a redirect leads; FetchError if it is not to be followed."""
-    parts = urllib.parse.urlsplit(urllib.parse.urljoin(url, target))
+    parts = urlsplit(urljoin(url, target))
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise FetchError("redirect to what is not http(s)")
     if url.startswith("https:") and parts.scheme == "http":
@@ -1234,37 +1324,42 @@ def reason(exc: BaseException) -> str:
 
 
 class StateFile:
-    """A JSON file for one configuration, and a lock beside it.
+    """A JSON file for one configuration, and a lock beside it; nothing without a path.
 
-    `{"version": 1, "sha256": ..., "providers": {name: {"found", "sources", "memory"}}}`
+    `{"version": 1, "sha256": ..., "providers": {name: what Watch.stored() returns}}`
     with the checksum of the version and the text of `providers`.
     """
 
     VERSION = 1
 
     def __init__(self, path: str) -> None:
-        self.path = pathlib.Path(path).resolve()
+        self.path = pathlib.Path(path).resolve() if path else None
         self.providers: dict[str, Any] = {}
         self.failing, self._lock = False, -1
 
-    def lock(self) -> bool:
-        """Return whether no other run has the lock, which ends with the process."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open("%s.lock" % self.path, os.O_CREAT | os.O_RDWR, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError as exc:
-            log.debug("%s.lock: %s: running without a lock", self.path, reason(exc))
-        return True
+    def lock(self) -> None:
+        """Take the lock, which ends with the process; StateLocked if another has it."""
+        if self.path:
+            name = "%s.lock" % self.path
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock = os.open(name, os.O_CREAT | os.O_RDWR, 0o600)
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                self.unlock()
+                raise StateLocked("%s: another run holds the lock" % self.path) from exc
+            except OSError as exc:
+                log.debug("%s: %s: running without a lock", name, reason(exc))
 
     def unlock(self) -> None:
         with contextlib.suppress(OSError):
             os.close(self._lock)
+        self._lock = -1
 
     def load(self) -> None:
         """Read the file, or put it aside; ConfigError where that would do harm."""
+        if not self.path:
+            return
         if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
             raise ConfigError("%s: not a file" % self.path)
         try:
@@ -1287,7 +1382,6 @@ class StateFile:
             except OSError as failure:
                 aside = "it is, for it cannot be moved: %s" % reason(failure)
             log.warning("%s: %s: kept as %s; starting anew", self.path, why, aside)
-
         for name, stored in list(self.providers.items()):
             sources = stored.get("sources", {}).values()
             times = [s.get(key, 0) for s in sources for key in ("read_at", "failed_at")]
@@ -1302,6 +1396,8 @@ class StateFile:
 
     def save(self) -> None:
         """Write the file, all of it or nothing."""
+        if not self.path:
+            return
         temporary = "%s.tmp" % self.path
         private = functools.partial(os.open, mode=0o600)
         try:
@@ -1335,6 +1431,10 @@ class Watch:
     def __init__(self, provider: Provider, stored: Mapping[str, Any]) -> None:
         self.provider = provider
         self.memory = json.dumps(stored["memory"]) if "memory" in stored else ""
+        self.polls = collections.Counter(stored.get("polls", {}))  # by what came of it
+        self.told: int = stored.get("events", 0)
+        self.suppressed: collections.Counter[str] = collections.Counter()
+        self.said_at = 0.0  # monotonic: when that was last logged
         self.pending = True  # let the first poll find out
         self.sick = True  # a poll is likely to be slow, as far as we know
         self.handed_at = 0.0  # monotonic: when its state was last handed on
@@ -1342,9 +1442,7 @@ class Watch:
         self.began = 0.0  # monotonic: when its poll was taken up by a worker
         self.page = provider.urls[0] if is_page(provider.urls[0]) else ""
         paths = [path for path, *_ in PLATFORMS.get(provider.platform, ())]
-        urls = [
-            urllib.parse.urljoin(self.page, p) for p in paths or stored.get("found", ())
-        ]
+        urls = [urljoin(self.page, path) for path in paths or stored.get("found", ())]
         # A page of unknown platform stands for its sources until they are found.
         self.sources = [Source(url) for url in self.page and urls or provider.urls]
         for source in self.sources:
@@ -1359,9 +1457,10 @@ class Watch:
         for source in self.sources:
             members = {k: v for k, v in vars(source).items() if k not in source.RUNTIME}
             sources[source.slot()] = {k: v for k, v in members.items() if v}
-        found = [urllib.parse.urlsplit(s.url).path for s in self.sources if self.page]
+        found = [urlsplit(s.url).path for s in self.sources if self.page]
+        counts = {"events": self.told, "polls": dict(self.polls)}
         memory = {"memory": json.loads(self.memory)} if self.memory else {}
-        return {"found": found, "sources": sources, **memory}
+        return {"found": found, "sources": sources, **counts, **memory}
 
 
 class Poll(NamedTuple):
@@ -1369,6 +1468,7 @@ class Poll(NamedTuple):
 
     events: Sequence[Event] = ()
     read: Sequence[Source] = ()
+    pages: Sequence[Page | None] = ()  # of those read; None if unchanged
     failed: Sequence[tuple[Source, PollError]] = ()
     changed: bool = False
 
@@ -1377,37 +1477,40 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     """Return what a provider has to tell. Called by a worker, which owns *watch*."""
     reads: list[tuple[Source, Page | None]] = []
     failed: list[tuple[Source, PollError]] = []
-    now, blocked = datetime.now(UTC), set()
+    provider, now, blocked = watch.provider, datetime.now(UTC), set()
     watch.began = time.monotonic()
     lost = all(s.url == watch.page or s.failures > GONE for s in watch.sources)
-    if watch.page and lost and not watch.provider.platform:
+    if watch.page and lost and not provider.platform:
         try:
             watch.sources = find_sources(watch, fetcher)
         except PollError as exc:
             return Poll(failed=[(source, exc) for source in watch.sources])
     for source in watch.sources:
-        host = urllib.parse.urlsplit(source.url).netloc
+        host = urlsplit(source.url).netloc
         if source.not_before <= time.monotonic() and host not in blocked:
             try:
-                reads += read_source(source, fetcher, watch.provider.timeout, now)
+                reads += read_source(source, fetcher, provider.timeout, now)
             except PollError as exc:
                 failed.append((source, exc))
-                if getattr(exc, "retry_after", None) is not None:
+                if exc.retry_after is not None:
                     blocked.add(host)
     events: Sequence[Event] = ()
-    changed = watch.pending or any(page for _, page in reads)
+    read, pages = [source for source, _ in reads], [page for _, page in reads]
+    changed = watch.pending or any(pages)
     if changed:
-        tracker = Tracker(watch.provider, watch.memory, now)
+        tracker = Tracker(provider, watch.memory, now)
         tracker.observe(reads)
         watch.memory, watch.pending = tracker.memory(), tracker.pending()
+        watch.suppressed += tracker.suppressed
         events = tracker.events
-        if not all(source.seeded for source, _ in reads):
+        if not all(source.seeded for source in read):
             counts = len(tracker.stories), len(tracker.components)
-            words = "[%s] Seeded — %d incidents, %d components"
-            log.info(words, watch.provider.name, *counts)
-    for source, _ in reads:
+            log.info(SEEDED, provider.name, *counts)
+        for pattern, nearest in tracker.missing:
+            log.warning(MISSING, provider.name, pattern, nearest or "nothing like it")
+    for source in read:
         source.seeded, source.away, source.read_at = True, False, now.timestamp()
-    return Poll(events, [source for source, _ in reads], failed, changed)
+    return Poll(events, read, pages, failed, changed)
 
 
 def find_sources(watch: Watch, fetcher: Fetcher) -> list[Source]:
@@ -1415,23 +1518,18 @@ def find_sources(watch: Watch, fetcher: Fetcher) -> list[Source]:
     for groups in PLATFORMS.values():
         found = []
         for group in groups:
-            for url in [urllib.parse.urljoin(watch.page, path) for path in group]:
+            for url in [urljoin(watch.page, path) for path in group]:
                 try:
                     response = fetcher.fetch(url, timeout=watch.provider.timeout)
                     parse(response.body or bytearray(), response.content_type)
                     found.append(Source(url))
                     break
                 except PollError as exc:
-                    status = getattr(exc, "status", 200)
-                    if not status or getattr(exc, "retry_after", None) is not None:
+                    if not exc.status or exc.retry_after is not None:
                         raise  # it is not a matter of the path
         if len(found) == len(groups):
             return found
     raise ParseError("no status page in a format we know")
-
-
-# One document at a time: threads parse no faster together, but need all the memory.
-_parsing = threading.Lock()
 
 
 def read_source(
@@ -1453,7 +1551,7 @@ def read_source(
     if response.body is not None:
         body = base64.b64encode(hashlib.sha256(response.body).digest())[:12].decode()
         if body != source.digest:  # R10
-            with _parsing:
+            with fetcher.parsing:
                 page = parse(response.body, response.content_type)
             aside = accept(source, page, body)
             if aside:
@@ -1481,8 +1579,11 @@ class Batch(NamedTuple):
     stored: dict[str, Any] | None
 
 
-DEMO = "(scripts/demo shows an incident without any)"
 STOP, RELOAD, BROKEN = "stop", "reload", "broken"  # messages to the scheduler
+SEEDED = "[%s] Seeded — %d incidents, %d components"
+MISSING = "[%s] components: %s is not there (any more); nearest: %s"
+OFFLINE = "no page can be reached: is it our own network? (scripts/demo needs none)"
+STORMY = "%d providers report something within %d minutes; do they share it? %s"
 DETECTED = {
     NEW_INCIDENT: "[%s] detected %d new incident(s)",
     INCIDENT_UPDATE: "[%s] detected %d update(s)",
@@ -1501,21 +1602,24 @@ class Watcher:
         self, config: Config, outbox: queue.Queue[Batch | None], state: StateFile | None
     ) -> None:
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        hosts = 2 * len(config.providers) + 10
-        self.fetcher = Fetcher(hosts, config.workers, config.max_size)
+        count, most = len(config.providers), 8 * WORKERS
+        workers = config.workers or min(max(WORKERS, count // 100), most)
+        self.fetcher = Fetcher(2 * count + 10, workers, config.max_size)
+        self.on_poll: Callable[[Watch, Poll], None] = lambda watch, result: None
         self.failed = False  # could any source not be read?
         self.hung = False  # is any worker beyond recall?
         self.watches: dict[str, Watch] = {}
         self._outbox, self._remember = outbox, state is not None
         pool = concurrent.futures.ThreadPoolExecutor
-        self._pools = pool(config.workers, "poll"), pool(4 * config.workers, "poll")
+        self._pools = pool(workers, "poll"), pool(4 * workers, "poll")
         self._flying: dict[concurrent.futures.Future[Poll], Watch] = {}
         self._due: list[tuple[float, int, Watch]] = []  # a heap
         self._numbers = itertools.count(1)
         self._providers: dict[str, Provider] = {}
-        self._offline = False
+        self._offline = self._reached = self._storm = False
         self._unreachable: set[str] = set()
         self._unsaid: dict[tuple[str, str], tuple[Source, PollError]] = {}
+        self._recent: dict[str, float] = {}  # when providers last had news
         self.adopt(config.providers, state.providers if state else {})
 
     def adopt(self, providers: Iterable[Provider], stored: Mapping[str, Any]) -> None:
@@ -1526,7 +1630,8 @@ class Watcher:
         flying = list(self._flying.values())
         self._providers = {provider.name: provider for provider in providers}
         for name, provider in self._providers.items():
-            watch = self.watches.setdefault(name, Watch(provider, stored.get(name, {})))
+            watch = self.watches.get(name) or Watch(provider, stored.get(name, {}))
+            self.watches[name] = watch
             if watch not in flying and (not watch.turn or watch.provider != provider):
                 self._arm(watch, time.monotonic())
 
@@ -1534,13 +1639,18 @@ class Watcher:
         watch.turn = next(self._numbers)
         heapq.heappush(self._due, (due, watch.turn, watch))
 
-    def run(self, once: bool, reload: Callable[[], Config]) -> None:
+    def run(
+        self,
+        once: bool = False,
+        reload: Callable[[], Config] | None = None,
+        notify: Callable[[str], None] = lambda message: None,
+    ) -> None:
         """Poll until STOP or BROKEN comes, or all *once*."""
         notify("READY=1")
         message: Any = ""
         pinged = 0.0
         period = float(os.environ.get("WATCHDOG_USEC") or 0) / 2e6
-        while message not in (STOP, BROKEN) and (self._flying or self._due):
+        while message not in (STOP, BROKEN) and (self._flying or self._due or not once):
             now = time.monotonic()
             wake = min(self._start(now), self.fetcher.cut(now), now + WAKE)
             if period and now - pinged >= period:  # the schedule goes on
@@ -1551,15 +1661,9 @@ class Watcher:
                 message = self.inbox.get(timeout=max(0.0, wake - now))
             if message in self._flying:  # and was not given up
                 self._finish(message, once)
-            elif message == RELOAD:
+            elif message == RELOAD and reload:
                 notify("RELOADING=1")
-                try:
-                    self.adopt(reload().providers, {})
-                    log.info(
-                        "configuration reloaded: %d providers", len(self._providers)
-                    )
-                except ConfigError as exc:
-                    log.error("configuration not reloaded: %s", exc)
+                self._reload(reload)
                 notify("READY=1")
             if once:
                 self._give_up()
@@ -1568,9 +1672,21 @@ class Watcher:
         for future in concurrent.futures.wait(list(self._flying), LINGER).done:
             self._finish(future, True)
         self.hung = self.hung or bool(self._flying)
-        self._say_failures()
+        if self._reached or len(self._unreachable) < 2:
+            self._say_failures()
+        else:  # before it was sure
+            self._say_offline()
+        for watch in set(self.watches.values()).difference(self._flying.values()):
+            self._say_suppressed(watch)
         for pool in self._pools:
             pool.shutdown(wait=False)
+
+    def _reload(self, reload: Callable[[], Config]) -> None:
+        try:
+            self.adopt(reload().providers, {})
+            log.info("configuration reloaded: %d providers", len(self._providers))
+        except ConfigError as exc:
+            log.error("configuration not reloaded: %s", exc)
 
     def _start(self, now: float) -> float:
         """Start the polls that are due; return when the next is."""
@@ -1603,22 +1719,22 @@ class Watcher:
         now, name = time.monotonic(), watch.provider.name
         try:
             result = future.result()
-        except (
-            Exception
-        ):  # ours: the other providers go on, and this one is polled again
+        except Exception:  # ours: the others go on, and this one is polled again
             log.exception("[%s] unexpected failure", name)
             error = PollError("unexpected failure")
             result = Poll(failed=[(source, error) for source in watch.sources])
         if self.fetcher.stopping.is_set():  # what was cut has not failed
             result = result._replace(failed=())
+        self.on_poll(watch, result)
         watch.sick = now - watch.began > SLOW or bool(result.failed and not result.read)
         changed = self._note_health(watch, result, now) or result.changed
-        for kind, words in DETECTED.items():
-            found = sum(event.type == kind for event in result.events)
-            if found:
-                log.info(words, name, found)
-        first, changed = not watch.handed_at, changed or once
-        if changed or now - watch.handed_at > REMEMBER:
+        if result.events:
+            self._note_news(watch, result.events, now)
+        if now - watch.said_at >= SUPPRESSED:
+            self._say_suppressed(watch)
+            watch.said_at = now
+        first = not watch.handed_at
+        if changed or once or now - watch.handed_at > REMEMBER:
             watch.handed_at = now
             stored = watch.stored() if self._remember else None
             if result.events or stored:
@@ -1626,22 +1742,42 @@ class Watcher:
         if not once:
             # Turns are spread over the interval by the name; missed ones are skipped.
             interval = watch.provider.interval
-            phase = (
-                interval
-                * int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
-                / 2**32
-            )
+            phase = interval * spread(name)
             earliest = now + interval / 2 if first else now
             turn = phase + ((earliest - phase) // interval + 1) * interval
             turn = max(turn, min(source.not_before for source in watch.sources))
             self._arm(watch, turn)
 
+    def _note_news(self, watch: Watch, events: Sequence[Event], now: float) -> None:
+        """Log how much there is, and whether many have news at once."""
+        watch.told += len(events)
+        for kind, words in DETECTED.items():
+            found = sum(event.type == kind for event in events)
+            if found:
+                log.info(words, watch.provider.name, found)
+        if not events[0].while_away:
+            self._recent[watch.provider.name] = now
+        recent = {k: at for k, at in self._recent.items() if now - at < STORM}
+        storm, self._recent = len(recent) >= STORM_SIZE, recent
+        if storm and not self._storm:
+            log.warning(STORMY, len(recent), STORM / 60, ", ".join(recent))
+        self._storm = storm
+
+    def _say_suppressed(self, watch: Watch) -> None:
+        """Log what the filters held back, so that silence can be audited."""
+        if watch.suppressed:
+            counts = ["%d by %s" % (n, key) for key, n in watch.suppressed.items()]
+            log.info("[%s] not told: %s", watch.provider.name, ", ".join(counts))
+            watch.suppressed.clear()
+
     def _note_health(self, watch: Watch, result: Poll, now: float) -> bool:
         """Note which sources can be read (R12); return whether that has changed."""
         changed, name = False, watch.provider.name
+        kind = "failed" if result.failed else "changed" if any(result.pages) else ""
+        watch.polls[kind or "unchanged"] += 1
         for source in result.read:
-            self._unsaid.pop((name, source.url), None)
             if source.failures:
+                self._unsaid.pop((name, source.url), None)
                 gone = ago(time.time() - source.failed_at)
                 level = logging.INFO if source.warned else logging.DEBUG
                 words = "[%s] %s: readable again after %s"
@@ -1657,24 +1793,34 @@ class Watcher:
                 self._unsaid[name, source.url] = source, error
             self._back_off(watch, source, error, now)
         self.failed = self.failed or any(source.failures for source in watch.sources)
-        if result.read or any(getattr(e, "status", 1) for _, e in result.failed):
+        self._note_network(name, result)
+        return changed
+
+    def _note_network(self, name: str, result: Poll) -> None:
+        """Tell our own network's failures, where no page can be reached, from theirs."""
+        if result.read or any(error.status for _, error in result.failed):
             if self._offline:
                 log.info("the network is back")
-            self._offline, self._unreachable = False, set()
+            self._offline, self._reached = False, True
+            self._unreachable.clear()
         elif result.failed:
             self._unreachable.add(name)
+        if not self._unsaid and not self._unreachable:
+            return
         flying = {each.provider.name for each in self._flying.values()}
         names = self._providers.keys()
         lost = self._unreachable & names
         if 2 * len(lost) > len(names) > 1 and lost >= names - flying:
-            new = any(source.failures == 1 for source, _ in self._unsaid.values())
-            if new and not self._offline:
-                log.warning("no page can be reached: is it our own network? %s", DEMO)
-            self._offline = True
-            self._unsaid.clear()
+            self._say_offline()
         elif not self._unreachable or len(self.watches) == 1:
             self._say_failures()
-        return changed
+
+    def _say_offline(self) -> None:
+        new = any(source.failures == 1 for source, _ in self._unsaid.values())
+        if new and not self._offline:
+            log.warning(OFFLINE)
+        self._offline = True
+        self._unsaid.clear()
 
     def _say_failures(self) -> None:
         for (name, url), (source, error) in self._unsaid.items():
@@ -1686,24 +1832,28 @@ class Watcher:
         self, watch: Watch, source: Source, error: PollError, now: float
     ) -> None:
         """Put off the next poll: ever longer up to a cap, or as the server says."""
-        status, wait = getattr(error, "status", 0), getattr(error, "retry_after", None)
-        interval = watch.provider.interval
+        gone, interval = error.status in (404, 410), watch.provider.interval
         cap = max(interval, BACKOFF_CAP)
         pause = min(cap, interval * 2.0 ** min(source.failures - 1, 20))
-        pause = interval if self._offline else cap if status in (404, 410) else pause
+        pause = interval if self._offline else cap if gone else pause
         pause *= random.uniform(0.8, 1.0)
         source.not_before = max(source.not_before, now + pause)
         source.moved = 0  # ask the configured address again
-        if status in (400, 412, 431):  # it may be our validators that it refuses
+        if error.status in (400, 412, 431):  # it may be our validators that it refuses
             source.etag = source.modified = ""
-        if status in (404, 410):
+        if gone:
             source.wait_until = time.time() + pause
-        if wait is not None or status == 429:  # for the whole host
-            host = urllib.parse.urlsplit(source.url).netloc
+        if error.retry_after is not None or error.status == 429:  # for the whole host
+            pause, host = error.retry_after or pause, urlsplit(source.url).netloc
             for each in [s for watch in self.watches.values() for s in watch.sources]:
-                if urllib.parse.urlsplit(each.url).netloc == host:
-                    each.not_before = max(each.not_before, now + (wait or pause))
-                    each.wait_until = time.time() + (wait or pause)
+                if urlsplit(each.url).netloc == host:
+                    each.not_before = max(each.not_before, now + pause)
+                    each.wait_until = time.time() + pause
+
+
+def spread(name: str) -> float:
+    """Return a number from 0 to below 1 that is always the same for *name*."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
 
 
 def ago(duration: float) -> str:
@@ -1713,35 +1863,25 @@ def ago(duration: float) -> str:
     return " ".join(["%d %s" % part for part in parts if part[0]][:2]) or "0 s"
 
 
-def notify(message: str) -> None:
-    """Tell systemd how we are (sd_notify(3)), if it is there."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        with contextlib.suppress(OSError):
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
-                line.setblocking(False)  # a full socket must not hold the schedule
-                line.sendto(message.encode(), re.sub("^@", "\0", address))
-
-
-# --- Printing: the one thread that owns the output and the state file. ---
+# --- Telling: one thread that hands events on, then writes the state; Monitor. ---
 
 
 class Printer(threading.Thread):
-    """Writes events, and commits the state in which they are told after they are out.
+    """Tells events, and commits the state in which they are told after that.
 
-    So a crash repeats what is being printed, at most. Once the output has failed
+    So a crash repeats what is being told, at most. Once *tell* has raised OutputError
     nothing more is committed: what was not told stays untold.
     """
 
-    def __init__(self, form: Callable[[Event], str], state: StateFile | None) -> None:
+    def __init__(self, tell: Callable[[Event], None], state: StateFile | None) -> None:
         super().__init__(name="printer", daemon=True)
         self.inbox: queue.Queue[Batch | None] = queue.Queue()
         self.failure = ""
         self.on_failure: Callable[[], None] = lambda: None
-        self._form, self._state = form, state
+        self._tell, self._state = tell, state
 
     def run(self) -> None:
-        """Print until None comes: with a state, which is saved then, once a second."""
+        """Tell until None comes: with a state, which is saved then, once a second."""
         batch: Batch | None = Batch("", (), None)
         batches: list[Batch] = []
         ready = 0.0
@@ -1752,22 +1892,120 @@ class Printer(threading.Thread):
                 batch = self.inbox.get(timeout=wait)
                 batches += [batch] if batch else []
             if not batch or ready <= time.monotonic():
-                self._print(batches)
+                self._commit(batches)
                 batches, ready = [], time.monotonic() + 1.0 if self._state else 0.0
 
-    def _print(self, batches: Sequence[Batch]) -> None:
-        text = "".join(self._form(event) for batch in batches for event in batch.events)
-        try:
-            if text and not self.failure:
-                sys.stdout.write(text)
-                sys.stdout.flush()
-        except (OSError, ValueError) as exc:
-            self.failure = reason(exc)
-            self.on_failure()
+    def _commit(self, batches: Sequence[Batch]) -> None:
+        for event in (event for batch in batches for event in batch.events):
+            try:
+                if not self.failure:
+                    self._tell(event)
+            except OutputError as exc:
+                self.failure = str(exc)
+                self.on_failure()
+            except Exception:  # of the program that we are part of
+                log.exception("[%s] an event was not taken", event.provider)
         stored = {batch.provider: batch.stored for batch in batches if batch.stored}
         if self._state and not self.failure and (stored or self._state.failing):
             self._state.providers.update(stored)
             self._state.save()
+
+
+class Monitor:
+    """Watches *providers* until it is stopped; several in one process are fine.
+
+        with Monitor(load_config("providers.ini").providers) as monitor:
+            for event in monitor:
+                print(event.provider, event.status)
+
+    *on_event* gets each event, in one thread; without it, iterate. If it raises
+    OutputError the watch ends, and the event counts as not told; another exception is
+    logged. *interval* is in seconds, for all providers; *state* the path of a state
+    file, "" for none. Making one begins nothing, so a process may fork after that.
+    """
+
+    def __init__(
+        self,
+        providers: Iterable[Provider],
+        on_event: Callable[[Event], None] | None = None,
+        interval: float | None = None,
+        state: str = "",
+        workers: int = 0,
+        max_size: int = MAX_SIZE,
+    ) -> None:
+        each = [p._replace(interval=interval or p.interval) for p in providers]
+        self.config = Config(tuple(each), workers, max_size)
+        self.failure = ""  # why the output failed
+        self.complete = False  # could everything be read, and the state be written?
+        self._events: queue.Queue[Event | None] = queue.Queue()
+        self._on_event, self._state = on_event, StateFile(state)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> Monitor:
+        """Begin to watch in a thread; StateLocked or ConfigError for a bad state."""
+        if not (self._thread and self._thread.is_alive()):
+            self.prepare(self._on_event or self._events.put)
+            thread = threading.Thread(target=self.run, name="statuswatch", daemon=True)
+            self._thread = thread
+            thread.start()
+        return self
+
+    def stop(self, timeout: float = TIMEOUT) -> bool:
+        """End the watch; return whether it has ended within *timeout* seconds."""
+        self.watcher.inbox.put(STOP)
+        if self._thread:
+            self._thread.join(timeout)
+        return not (self._thread and self._thread.is_alive())
+
+    def poll_once(self) -> list[Event]:
+        """Poll all providers once; return what changed since the last time."""
+        events: list[Event] = []
+
+        def tell(event: Event) -> None:
+            events.append(event)
+            if self._on_event:
+                self._on_event(event)
+
+        self.prepare(tell, once=True)
+        self.run(once=True)
+        return events
+
+    def prepare(self, tell: Callable[[Event], None], once: bool = False) -> None:
+        """Take the state, and make what run() needs."""
+        self._state.lock()
+        try:
+            self._state.load()
+        except ConfigError:
+            self._state.unlock()
+            raise
+        state = self._state if once or self._state.path else None
+        self.printer = Printer(tell, state)
+        self.watcher = Watcher(self.config, self.printer.inbox, state)
+        self.printer.on_failure = lambda: self.watcher.inbox.put(BROKEN)
+
+    def run(self, once: bool = False, **more: Any) -> None:
+        """Watch in this thread: until stop() is called, or all is polled *once*."""
+        self.printer.start()
+        try:
+            self.watcher.run(once, **more)
+        finally:
+            self.printer.inbox.put(None)
+            self.printer.join(LINGER)
+            lost = "nobody reads it" if self.printer.is_alive() else ""
+            self.failure = self.printer.failure or lost
+            self.complete = not (self.watcher.failed or self._state.failing)
+            self._state.unlock()
+            self._events.put(None)
+
+    def __enter__(self) -> Monitor:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield events until the watch has ended."""
+        return iter(self._events.get, None)
 
 
 # --- Command line: what a person types, and what the program is told by signals. ---
@@ -1777,16 +2015,20 @@ examples:
   statuswatch                               watch everything in providers.ini
   statuswatch https://status.openai.com     watch one page
   statuswatch --once --json                 for cron: what changed since the last run
+  statuswatch --status                      what is not well now
+  statuswatch --probe https://status.acme.test
+                                            can it be read, and how?
   statuswatch --check-config --config FILE  check a configuration
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status: 0, 1, 2 or 75 (README.md has them)."""
+    """Run the program; return its exit status (README.md has them)."""
     options = build_parser().parse_args(argv)
     levels = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
+    usual = 1 if options.status or options.probe else 2
     logging.basicConfig(
-        level=levels[max(0, min(2 + options.verbose - options.quiet, 3))],
+        level=levels[max(0, min(usual + options.verbose - options.quiet, 3))],
         format="%(asctime)s %(levelname)-8s %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
     )
@@ -1798,13 +2040,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not options.check_config:
             return run(config, options)
         for provider in config.providers:
-            urls = " ".join(
-                redact(source.url) for source in Watch(provider, {}).sources
-            )
-            print(clean("%s: %s every %g s" % (provider.name, urls, provider.interval)))
-    except ConfigError as exc:
+            sources = [redact(each.url) for each in Watch(provider, {}).sources]
+            line = provider.name, " ".join(sources), provider.interval
+            write(clean("%s: %s every %g s" % line) + "\n")
+    except StatuswatchError as exc:
         log.error("%s", exc)
-        return 2
+        codes = {OutputError: 1, StateLocked: EX_TEMPFAIL}
+        return codes.get(type(exc), 2)
     return 0
 
 
@@ -1816,26 +2058,49 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add, yes = parser.add_argument, "store_true"
+    yes = "store_true"
 
     def interval(text: str) -> float:
         return float(parse_value("interval", text))
 
-    def number(text: str) -> int:
+    def workers(text: str) -> int:
         return int(parse_value("workers", text))
 
-    add("urls", nargs="*", metavar="URL", help="watch just these pages")
+    add = parser.add_argument_group("what to watch").add_argument
+    add("urls", nargs="*", metavar="URL", help="just these pages")
     add("--config", metavar="FILE", help="instead of the first providers.ini found")
     add("--interval", metavar="SEC", type=interval, help="default: 30")
+    add("--shard", metavar="K/N", type=shard, help="only the K-th of N equal shares")
+    add("--workers", metavar="N", type=workers, help="default: 16, or what it takes")
+    add = parser.add_argument_group("what to do instead of watching").add_argument
     add("--once", action=yes, help="print what changed since the last run, exit")
+    add("--status", action=yes, help="print what is not well now, exit; URL or NAME")
+    add("--probe", action=yes, help="print what is found at each URL, exit")
+    add("--check-config", action=yes, help="print one line per provider, exit")
+    add("--version", action="version", version="%(prog)s " + __version__)
+    add = parser.add_argument_group("what to remember and to print").add_argument
     add("--state", metavar="FILE", help="remember across restarts (--once always does)")
     add("--json", action=yes, help="print one JSON object per line")
-    add("--check-config", action=yes, help="print one line per provider, exit")
-    add("--workers", metavar="N", type=number, help="default: 16")
+    add("--exec", metavar="COMMAND", type=command, help="run it for each event")
     add("-v", "--verbose", action="count", default=0, help="more log lines")
     add("-q", "--quiet", action="count", default=0, help="fewer log lines")
-    add("--version", action="version", version="%(prog)s " + __version__)
     return parser
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Return the numbers in "K/N"; ValueError if they are none, or K not in 1 to N."""
+    number, count = map(int, text.split("/"))
+    if not 1 <= number <= count:
+        raise ValueError
+    return number, count
+
+
+def command(text: str) -> list[str]:
+    """Return the words of a command that exists, else raise ValueError."""
+    words = shlex.split(text)
+    if not words or not shutil.which(words[0]):
+        raise ValueError
+    return words
 
 
 def read_config(options: argparse.Namespace) -> Config:
@@ -1845,10 +2110,14 @@ def read_config(options: argparse.Namespace) -> Config:
     places = ["", here, *(each + "/statuswatch" for each in (home, "/etc", share))]
     found = [os.path.join(place, "providers.ini") for place in places]
     path = options.config or next(filter(os.path.exists, found), "")
-    if options.urls:
+    urls, wanted = options.urls, set()
+    if options.status and not any("://" in url for url in urls):
+        urls, wanted = [], {name.casefold() for name in options.urls}
+    if urls or options.probe:
         names: dict[str, str] = {}
-        for url in options.urls:
-            name = urllib.parse.urlsplit(redact(url)).netloc.strip("[") or "page"
+        for url in urls:
+            url = url if "://" in url or not options.probe else "https://" + url
+            name = urlsplit(redact(url)).netloc.strip("[") or "page"
             names["%s (%d)" % (name, len(names)) if name in names else name] = url
         text = "[providers]\n" + "".join("%s = %s\n" % line for line in names.items())
         config = parse_config(text, "command line", options.interval)
@@ -1856,81 +2125,159 @@ def read_config(options: argparse.Namespace) -> Config:
         config = load_config(path, options.interval)
     else:
         raise ConfigError("no providers.ini, looked for %s" % ", ".join(found))
-    return config._replace(workers=options.workers or config.workers)
+    unknown = wanted - {provider.name.casefold() for provider in config.providers}
+    if unknown:
+        raise ConfigError("%s: no provider %s" % (path, ", ".join(sorted(unknown))))
+    mine, count = options.shard or (1, 1)
+    providers = [
+        each
+        for each in config.providers
+        if int(spread(each.name) * count) + 1 == mine
+        and (not wanted or each.name.casefold() in wanted)
+    ]
+    workers = options.workers or config.workers
+    return config._replace(providers=tuple(providers), workers=workers)
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
-    """Watch until a signal or, with --once, all is read; return the exit status."""
+    """Watch until a signal, or do once what is asked for; return the exit status."""
+    survey = options.status or options.probe
+    once = options.once or survey
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     default = os.path.join(home, "statuswatch", "state.json") if options.once else ""
-    state = StateFile(options.state or default) if options.state or default else None
     if sys.stdout is None:
-        log.error("output failed: it is closed")
-        return 1
-    if state and not state.lock():
-        log.error("%s: another run holds the lock", options.state or default)
-        state.unlock()
-        return EX_TEMPFAIL
-    if state:
-        state.load()
-    printer = Printer(format_json if options.json else format_text, state)
-    watcher = Watcher(config, printer.inbox, state)
-    printer.on_failure = lambda: watcher.inbox.put(BROKEN)
-    printer.start()
-    announce(config, watcher, options.once)
+        raise OutputError("output failed: it is closed")
+    commands = concurrent.futures.ThreadPoolExecutor(1, "exec")
+    troubles: list[Event] = []
     stopped: list[int] = []
+
+    def tell(event: Event) -> None:
+        write(format_json(event) if options.json else format_text(event))
+        if options.exec:
+            commands.submit(run_command, options.exec, event)
 
     def stop(number: int, frame: object) -> None:  # may do no more: locks can deadlock
         if stopped:
             os._exit(128 + number)
         stopped.append(number)
-        watcher.inbox.put(STOP)
+        monitor.stop()
 
+    state = "" if survey else options.state or default
+    monitor = Monitor(config.providers, None, None, state, *config[1:])
+    monitor.prepare(tell)
+    monitor.watcher.on_poll = functools.partial(show, options, troubles, set())
+    announce(config, monitor.watcher, once)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, lambda *_: watcher.inbox.put(RELOAD))
-    watcher.run(options.once, lambda: read_config(options))
-    printer.inbox.put(None)
-    printer.join(LINGER)
-    failure = printer.failure or ("nobody reads it" if printer.is_alive() else "")
-    if failure:
-        log.error("output failed: %s", failure)
-    if not printer.is_alive():
-        flush_for_good()
-    unread = watcher.failed or bool(state and state.failing)
-    status = 1 if failure or (options.once and unread and not stopped) else 0
-    if state:
-        state.unlock()
-    if watcher.hung or printer.is_alive():
-        os._exit(status)  # a name look-up that hangs, say, would hold the exit
-    return status
+    signal.signal(signal.SIGHUP, lambda *_: monitor.watcher.inbox.put(RELOAD))
+    monitor.run(once, reload=lambda: read_config(options), notify=notify)
+    commands.shutdown()
+    if options.status and not options.json:
+        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        write(format_status(troubles, coloured))
+    status = 1 if once and not monitor.complete and not stopped else 0
+    return leave(monitor, 3 if troubles and options.status else status)
 
 
-def flush_for_good() -> None:
-    """Flush what is printed and logged; what cannot be is given up, once for all."""
-    for stream in (sys.stdout, sys.stderr):
+def show(
+    options: argparse.Namespace,
+    troubles: list[Event],
+    seen: set[str],
+    watch: Watch,
+    result: Poll,
+) -> None:
+    """Print what a poll brought, as it is asked for."""
+    reads = [(s, page) for s, page in zip(result.read, result.pages) if page]
+    if reads and (options.status or options.probe):
+        found = find_troubles(watch.provider, reads, datetime.now(UTC))
+        troubles += found
+        if options.probe:
+            write(format_probe(watch.provider, reads, len(found)))
+        elif options.json:
+            write("".join(map(format_json, found)))
+    if sys.stderr and sys.stderr.isatty() and watch.provider.name not in seen:
+        seen.add(watch.provider.name)
+        sys.stderr.write("\r%d providers read\r" % len(seen))  # logs overwrite it
+        sys.stderr.flush()
+
+
+def leave(monitor: Monitor, status: int) -> int:
+    """Return the exit status, or exit with it where a thread would hold the exit."""
+    stuck = monitor.printer.is_alive()
+    if monitor.failure:
+        log.error("output failed: %s", monitor.failure)
+        status = 1
+    for stream in () if stuck else (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):  # or the interpreter would fail with it, again
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if monitor.watcher.hung or stuck:
+        os._exit(status)  # a name look-up that hangs, say, would hold the exit
+    return status
+
+
+def write(text: str) -> None:
+    """Print *text*, all of it, now; raise OutputError if that cannot be."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except (OSError, ValueError) as exc:
+        raise OutputError(reason(exc)) from exc
+
+
+def run_command(words: Sequence[str], event: Event) -> None:
+    """Run a command with an event: as JSON on its stdin, and in its environment."""
+    line, variables = format_json(event), {"STATUSWATCH_TEXT": format_text(event)}
+    for key, value in json.loads(line).items():
+        value = ", ".join(value) if isinstance(value, list) else value
+        value = value if isinstance(value, (str, type(None))) else json.dumps(value)
+        variables["STATUSWATCH_" + key.upper()] = shorten(value or "")
+    try:
+        with subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            env={**os.environ, **variables}, start_new_session=True,
+        ) as child:  # fmt: skip
+            try:
+                child.communicate(line.encode(), EXEC_TIMEOUT)
+            finally:
+                if child.returncode is None:  # with all that it started
+                    os.killpg(child.pid, signal.SIGKILL)
+        problem = child.returncode and "exit status %d" % child.returncode
+    except (OSError, ValueError) as exc:
+        problem = reason(exc)
+    except subprocess.TimeoutExpired:
+        problem = "took longer than %g s" % EXEC_TIMEOUT
+    if problem:
+        log.warning("[%s] %s: %s", event.provider, words[0], problem)
 
 
 def announce(config: Config, watcher: Watcher, once: bool) -> None:
     """Say what is watched: by a banner on a terminal, else by a log line."""
-    pages, every = len(config.providers), min(p.interval for p in config.providers)
-    sources = [
-        source.url for each in watcher.watches.values() for source in each.sources
-    ]
+    pages = len(config.providers)
+    every = min((each.interval for each in config.providers), default=INTERVAL)
+    sources = [each.url for watch in watcher.watches.values() for each in watch.sources]
     local = all(re.match(r"\w+://(127\.|localhost|\[::1)", url) for url in sources)
     if every < POLITE and not local and not once:
         log.warning("polling more often than every %g s shows nothing new", POLITE)
     if sys.stdout.isatty() and not once:
         rule, words = "-" * 40, "Monitoring %d status page(s)\nPoll interval: %gs"
-        print(rule, words % (pages, every), "Press Ctrl+C to stop", rule, sep="\n")
-        sys.stdout.flush()
+        write(
+            "\n".join((rule, words % (pages, every), "Press Ctrl+C to stop", rule, ""))
+        )
     elif not once:
         words = "Watching %d provider(s) — %d sources (poll every %gs)"
         log.info(words, pages, len(sources), every)
+
+
+def notify(message: str) -> None:
+    """Tell systemd how we are (sd_notify(3)), if it is there."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with contextlib.suppress(OSError):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.setblocking(False)  # a full socket must not hold the schedule
+                line.sendto(message.encode(), re.sub("^@", "\0", address))
 
 
 if __name__ == "__main__":
