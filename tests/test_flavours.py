@@ -1,0 +1,184 @@
+"""One incident, told by a page of every platform: it begins, goes on and ends once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
+
+import pytest
+from fakes import load_script
+
+import statuswatch
+
+fakepage = load_script("fakepage")
+
+TITLE = "Errors on all roads"
+WORDS = ("We look into it.", "A bad deploy was found.", "The old version is back.")
+OPENED = "incident db investigating impact=critical components=api"
+STORY = (
+    ("component api major_outage",),
+    (f'{OPENED} "{TITLE}" "{WORDS[0]}"',),
+    (f'update db identified "{WORDS[1]}"',),
+    (f'update db resolved "{WORDS[2]}"', "component api operational"),
+)
+POLLS_UNTIL_OVER = 2  # of a page that stops listing an incident (R7)
+
+
+class Told(NamedTuple):
+    """What a flavour can tell of the story."""
+
+    sources: str
+    words: tuple[str, ...] = WORDS
+    ends: bool = True
+    components: bool = True
+    names: tuple[str, ...] = ("API",)
+
+
+FLAVOURS = {
+    "statuspage": Told("/history.atom /api/v2/summary.json"),
+    "statuspage feed": Told("/history.rss", components=False, names=()),
+    "incidentio": Told("/feed.atom /api/v2/components.json"),
+    "incidentio proxy": Told("/proxy/127.0.0.1", WORDS[:2]),
+    "incidentio proxy incidents": Told("/proxy/127.0.0.1/incidents", components=False),
+    "instatus": Told("/summary.json /v2/components.json", (), names=()),
+    "instatus feed": Told("/history.atom", components=False, names=()),
+    "betterstack": Told("/index.json"),
+    "statusio": Told("/1.0/status/" + fakepage.PAGE_ID, WORDS[:2]),
+    "google": Told("/incidents.json", components=False),
+    "aws": Told("/public/currentevents", components=False),
+    "azure": Told("/en-us/status/feed/", WORDS[:2], components=False),
+    "slack": Told("/api/v2.0.0/current", WORDS[:2], components=False),
+    "salesforce": Told("/v1/instances/NA1/status", components=False),
+    "cachet": Told("/api/v1/components /api/v1/incidents"),
+    "uptimekuma": Told(
+        "/api/status-page/default /api/status-page/heartbeat/default",
+        WORDS[:2],
+        names=(),
+    ),
+    "rss": Told("/status.rss", ends=False, components=False, names=()),
+    "atom": Told("/status.atom", ends=False, components=False, names=()),
+}
+LOOK_ALIKES = {
+    "marketing": "/api/v2/summary.json /history.atom",
+    "login": "/api/v2/summary.json /feed.atom",
+    "spa": "/summary.json /index.json /history.rss",
+    "otherschema": "/api/v2/summary.json",
+    "moved": "/api/v2/components.json /history.atom",
+    "betterstack": "/history.atom /api/v2/summary.json",  # 301 to a page of HTML
+}
+
+
+class Clock:
+    """A clock that the story moves, not far behind the real one."""
+
+    def __init__(self):
+        self.now = datetime.now(timezone.utc) - timedelta(minutes=30)
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def once(tmp_path, monkeypatch, capsys):
+    """Returns a function: run the program once on sources; its status and events."""
+    monkeypatch.setattr(logging.root, "handlers", [])
+    ini, state = tmp_path / "providers.ini", tmp_path / "state.json"
+
+    def run(fake, paths):
+        urls = " ".join(fake.url + path for path in paths.split())
+        ini.write_text("[providers]\nAcme = %s\n" % urls, encoding="utf-8")
+        args = ["--once", "--json", "--state", str(state), "--config", str(ini), "-qq"]
+        status = statuswatch.main(args)
+        lines = capsys.readouterr().out.splitlines()
+        return status, [json.loads(line) for line in lines]
+
+    return run
+
+
+def play(flavour, once):
+    """Returns what the program tells of the story when it is run after every step."""
+    clock, events = Clock(), []
+    with fakepage.FakePage(flavour.split()[0], clock=clock) as fake:
+        for line in ('api "API" operational', 'web "Dashboard" operational'):
+            fake.do("component " + line)
+        polls = [(), *STORY, *[()] * POLLS_UNTIL_OVER]
+        for steps in polls:
+            clock.now += timedelta(minutes=1)
+            for step in steps:
+                fake.do(step)
+            status, told = once(fake, FLAVOURS[flavour].sources)
+            assert status == 0
+            assert steps or not events or all(event["inferred"] for event in told)
+            events += told
+    return events
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_an_incident_is_told_from_its_beginning_to_its_end_once(flavour, once):
+    can = FLAVOURS[flavour]
+    told = play(flavour, once)
+    incident = [e for e in told if e["type"] != statuswatch.COMPONENT_STATUS_CHANGE]
+    types = [event["type"] for event in incident]
+    first, *rest = can.words or ("",)
+    if flavour == "rss":  # an item is a post of its own there
+        assert types == [statuswatch.NEW_INCIDENT] * len(WORDS)
+    else:
+        assert types[0] == statuswatch.NEW_INCIDENT
+        assert set(types[1:]) == {statuswatch.INCIDENT_UPDATE}
+    assert all(TITLE in event["title"] for event in incident)
+    said = [event["message"] for event in incident if event["message"]]
+    assert said[: len(can.words)] == list(can.words)
+    ends = [e["status"] for e in incident if e["status"] in statuswatch.DONE]
+    assert ends == ["resolved"] * can.ends
+    assert not can.ends or incident[-1]["status"] == "resolved"
+    if can.names:
+        assert incident[0]["components"] == list(can.names)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_component_that_goes_down_and_comes_back_is_told_both_times(flavour, once):
+    told = play(flavour, once)
+    changes = [
+        (event["components"], event["previous_status"], event["status"])
+        for event in told
+        if event["type"] == statuswatch.COMPONENT_STATUS_CHANGE
+    ]
+    down = (["API"], "operational", "major_outage")
+    up = (["API"], "major_outage", "operational")
+    assert changes == ([down, up] if FLAVOURS[flavour].components else [])
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_nothing_is_told_of_a_page_on_which_nothing_happens(flavour, once):
+    with fakepage.FakePage(flavour.split()[0], clock=Clock()) as fake:
+        fake.do('component api "API" operational')
+        fake.do(f'incident old resolved components=api "{TITLE}" "{WORDS[2]}"')
+        for _ in range(3):
+            assert once(fake, FLAVOURS[flavour].sources) == (0, [])
+
+
+@pytest.mark.parametrize("flavour", LOOK_ALIKES)
+def test_a_look_alike_is_not_read(flavour, once):
+    with fakepage.FakePage(flavour) as fake:
+        fake.do('component api "API" operational')
+        for path in LOOK_ALIKES[flavour].split():
+            status, told = once(fake, path)
+            assert (status, told) == (1, []), path
+
+
+@pytest.mark.parametrize(
+    "flavour, paths",
+    [(name.split()[0], told.sources.split()) for name, told in FLAVOURS.items()],
+    ids=list(FLAVOURS),
+)
+def test_a_document_that_has_not_changed_is_answered_304(flavour, paths):
+    fetcher = statuswatch.Fetcher(2, 1)
+    with fakepage.FakePage(flavour) as fake:
+        fake.do('component api "API" operational')
+        for path in paths:
+            first = fetcher.fetch(fake.url + path)
+            assert first.body
+            assert fetcher.fetch(fake.url + path, first.etag).body is None
+    fetcher._adapter.close()
