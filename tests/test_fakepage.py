@@ -345,7 +345,7 @@ def test_an_incidentio_incident_names_no_component(incidentio):
     assert re.fullmatch(ulid, incident["id"])
     assert re.fullmatch(ulid, incident["incident_updates"][0]["id"])
     assert incident["created_at"] == "2025-09-03T12:00:00Z"
-    (component, _) = read_json(incidentio, "components")["components"]
+    component, _ = read_json(incidentio, "components")["components"]
     assert "group" not in component and re.fullmatch(ulid, component["id"])
 
 
@@ -406,6 +406,150 @@ def test_an_incidentio_summary_shows_a_changing_choice_of_components(incidentio,
     incidentio.do("component api partial_outage")
     assert len(shown("summary")) == 25 and shown("summary") != before
     assert len(shown("components")) == 32
+
+
+# --- All flavours ---
+
+
+def played(flavour, clock):
+    """A page of the flavour on which much has happened and some is still going on."""
+    fake = fakepage.FakePage(flavour, clock=clock)
+    for step in fakepage.parse_script(fakepage.EXAMPLE, "example"):
+        clock.pass_seconds(60)
+        fake.do(step.line)
+    fake.do("component api major_outage")
+    fake.do('incident new identified impact=critical components=api "R&D" "A < B."')
+    fake.do('maintenance m2 in_progress components=api "More work" "At it."')
+    return fake
+
+
+@pytest.mark.parametrize("flavour", fakepage.DOCUMENTS)
+def test_every_document_of_every_flavour_is_what_its_content_type_says(flavour, clock):
+    read = {
+        "json": json.loads,
+        "xml": ElementTree.fromstring,
+        "html": lambda body: re.match(b"(?s)<!DOCTYPE html>\n<html>.*</html>\n", body)[
+            0
+        ],
+    }
+    with played(flavour, clock) as fake:
+        for path in fakepage.DOCUMENTS[flavour]:
+            status, headers, body = get(fake, path)
+            assert status in (200, 301, 302)
+            kind = re.split("[;/+]", headers["Content-Type"])
+            read[next(name for name in read if name in kind)](body)
+            assert status == 200 or headers["Location"].startswith(fake.url + "/")
+
+
+@pytest.mark.parametrize("flavour", fakepage.DOCUMENTS)
+def test_no_document_changes_while_nothing_happens(flavour, clock):
+    with played(flavour, clock) as fake:
+        paths = list(fakepage.DOCUMENTS[flavour])
+        before = [get(fake, path)[2] for path in paths]
+        clock.pass_seconds(3600)
+        assert [get(fake, path)[2] for path in paths] == before
+
+
+def test_aws_serves_utf_16_with_a_byte_order_mark_and_says_so(clock):
+    with played("aws", clock) as fake:
+        _, headers, body = get(fake, "/public/currentevents")
+    assert headers["Content-Type"] == "application/json;charset=utf-16"
+    assert body.startswith(b"\xfe\xff\0[\0{")
+    statuses = [event["status"] for event in json.loads(body.decode("utf-16"))]
+    assert statuses == ["3", "0"]
+
+
+def test_status_io_says_the_id_of_its_page_in_a_header(clock):
+    with played("statusio", clock) as fake:
+        assert get(fake, "/")[1]["X-Status-Page-Id"] == fakepage.PAGE_ID
+
+
+def test_better_stack_pairs_went_down_and_recovered_under_one_guid(clock):
+    with served("betterstack", clock) as fake:
+        for status in ("major_outage", "operational", "degraded_performance"):
+            clock.pass_seconds(60)
+            fake.do(f"component api {status}")
+        items = read_entries(fake, "/feed.rss")
+    titles = [item.findtext("title") for item in items]
+    assert titles == ["API went down", "API recovered", "API went down"]
+    third, second, first = [item.findtext("guid") for item in items]
+    assert first == second != third
+
+
+def test_what_looks_like_a_page_and_is_none_answers_on_every_path(clock):
+    for flavour, path in (("spa", "/any.json"), ("marketing", "/history.atom")):
+        with served(flavour, clock) as fake:
+            status, headers, _ = get(fake, path)
+            assert (status, headers["Content-Type"]) == (200, fakepage.HTML)
+    with served("login", clock) as fake:
+        status, headers, _ = get(fake, "/any")
+        assert (status, headers["Location"]) == (302, fake.url + "/login")
+    with served("moved", clock) as fake:
+        status, headers, _ = get(fake, "/api/v2/summary.json")
+        assert (status, headers["Location"]) == (301, fake.url + "/")
+        fake.do("fail 503 60 path=/api/v2/summary.json")
+        assert get(fake, "/api/v2/summary.json")[0] == 503
+
+
+def test_fail_can_lead_somewhere_else(statuspage):
+    statuspage.do("fail 301 60 path=/history.rss location=http://127.0.0.1:1/new")
+    status, headers, _ = get(statuspage, "/history.rss")
+    assert (status, headers["Location"]) == (301, "http://127.0.0.1:1/new")
+
+
+NAMED = ("impacted_services",)  # objects whose keys are names and not words
+
+
+def shape(value, path=""):
+    """The paths of all keys in a JSON document, items of a list taken together."""
+    if value in ([], None):
+        return {path + "?"}  # what would be in it is not known
+    if isinstance(value, list):
+        return set().union(*(shape(item, path + "[]") for item in value))
+    if not isinstance(value, dict):
+        return set()
+    named = path.endswith(NAMED)
+    paths = [
+        (path + "/" + ("*" if named else key), part) for key, part in value.items()
+    ]
+    return set().union(*({path} | shape(part, path) for path, part in paths))
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the recordings are not here")
+@pytest.mark.parametrize(
+    "flavour, path, recorded, own",
+    [
+        ("instatus", "/summary.json", "instatus/perplexity-1.json", "Maintenances"),
+        ("betterstack", "/index.json", "betterstack/huggingface-1.json", ""),
+        ("statusio", f"/1.0/status/{fakepage.PAGE_ID}", "statusio/gitlab-3.json", ""),
+        ("google", "/incidents.json", "gcp-incidents/gcp-2.json", ""),
+        ("aws", "/public/currentevents", "aws-currentevents/aws-1.json", ""),
+        ("slack", "/api/v2.0.0/current", "slack-current/slack-1.json", ""),
+        (
+            "salesforce",
+            "/v1/instances/NA1/status",
+            "salesforce-trust/salesforce-1.json",
+            "/location|/environment|externalId|instanceKeys|Incidents../message",
+        ),
+        ("cachet", "/api/v1/components", "cachet/yoti-1.json", ""),
+        (
+            "incidentio",
+            "/proxy/127.0.0.1",
+            "incidentio/openai-proxy-2.json",
+            "/structure/items../component",
+        ),
+    ],
+)
+def test_documents_have_only_keys_of_recorded_ones(flavour, path, recorded, own, clock):
+    """Own: the keys that other documents of the platform have."""
+    with played(flavour, clock) as fake:
+        ours = shape(json.loads(get(fake, path)[2]))
+    real = shape(json.loads((SHARED / recorded).read_bytes()))
+    unknown = tuple(key[:-1] for key in real if key.endswith("?"))
+    ours = {
+        key for key in ours if not key.endswith("?") and not key.startswith(unknown)
+    }
+    assert {key for key in ours - real if not own or not re.search(own, key)} == set()
 
 
 # --- Steps ---
