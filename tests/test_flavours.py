@@ -30,35 +30,38 @@ class Told(NamedTuple):
     """What a flavour can tell of the story."""
 
     sources: str
-    words: tuple[str, ...] = WORDS
+    words: tuple[str, ...] = WORDS  # what it says of the incident
+    component: str = "API"  # what goes down and comes back; "" if it does not say that
+    names: tuple[str, ...] = ("API",)  # what it says is affected
     ends: bool = True
-    components: bool = True
-    names: tuple[str, ...] = ("API",)
+    title: str = TITLE
 
 
 FLAVOURS = {
     "statuspage": Told("/history.atom /api/v2/summary.json"),
-    "statuspage feed": Told("/history.rss", components=False, names=()),
+    "statuspage feed": Told("/history.rss", component="", names=()),
     "incidentio": Told("/feed.atom /api/v2/components.json"),
     "incidentio proxy": Told("/proxy/127.0.0.1", WORDS[:2]),
-    "incidentio proxy incidents": Told("/proxy/127.0.0.1/incidents", components=False),
+    "incidentio proxy incidents": Told(
+        "/proxy/127.0.0.1/incidents", component="", names=()
+    ),
     "instatus": Told("/summary.json /v2/components.json", (), names=()),
-    "instatus feed": Told("/history.atom", components=False, names=()),
+    "instatus feed": Told("/history.atom", component="", names=()),
     "betterstack": Told("/index.json"),
     "statusio": Told("/1.0/status/" + fakepage.PAGE_ID, WORDS[:2]),
-    "google": Told("/incidents.json", components=False),
-    "aws": Told("/public/currentevents", components=False),
-    "azure": Told("/en-us/status/feed/", WORDS[:2], components=False),
-    "slack": Told("/api/v2.0.0/current", WORDS[:2], components=False),
-    "salesforce": Told("/v1/instances/NA1/status", components=False),
+    "google": Told("/incidents.json", component=""),
+    "aws": Told("/public/currentevents", component=""),
+    "azure": Told("/en-us/status/feed/", WORDS[:2], component=""),
+    "slack": Told("/api/v2.0.0/current", WORDS[:2], component=""),
+    "salesforce": Told("/v1/instances/NA1/status", component="NA1", title=""),
     "cachet": Told("/api/v1/components /api/v1/incidents"),
     "uptimekuma": Told(
         "/api/status-page/default /api/status-page/heartbeat/default",
         WORDS[:2],
         names=(),
     ),
-    "rss": Told("/status.rss", ends=False, components=False, names=()),
-    "atom": Told("/status.atom", ends=False, components=False, names=()),
+    "rss": Told("/status.rss", ends=False, component="", names=()),
+    "atom": Told("/status.atom", ends=False, component="", names=()),
 }
 LOOK_ALIKES = {
     "marketing": "/api/v2/summary.json /history.atom",
@@ -103,6 +106,7 @@ def play(flavour, once):
     with fakepage.FakePage(flavour.split()[0], clock=clock) as fake:
         for line in ('api "API" operational', 'web "Dashboard" operational'):
             fake.do("component " + line)
+        fake.do('incident old resolved components=web "Slow" "It was over at once."')
         polls = [(), *STORY, *[()] * POLLS_UNTIL_OVER]
         for steps in polls:
             clock.now += timedelta(minutes=1)
@@ -121,13 +125,12 @@ def test_an_incident_is_told_from_its_beginning_to_its_end_once(flavour, once):
     told = play(flavour, once)
     incident = [e for e in told if e["type"] != statuswatch.COMPONENT_STATUS_CHANGE]
     types = [event["type"] for event in incident]
-    first, *rest = can.words or ("",)
     if flavour == "rss":  # an item is a post of its own there
         assert types == [statuswatch.NEW_INCIDENT] * len(WORDS)
     else:
         assert types[0] == statuswatch.NEW_INCIDENT
         assert set(types[1:]) == {statuswatch.INCIDENT_UPDATE}
-    assert all(TITLE in event["title"] for event in incident)
+    assert all(can.title in event["title"] for event in incident)
     said = [event["message"] for event in incident if event["message"]]
     assert said[: len(can.words)] == list(can.words)
     ends = [e["status"] for e in incident if e["status"] in statuswatch.DONE]
@@ -145,9 +148,24 @@ def test_a_component_that_goes_down_and_comes_back_is_told_both_times(flavour, o
         for event in told
         if event["type"] == statuswatch.COMPONENT_STATUS_CHANGE
     ]
-    down = (["API"], "operational", "major_outage")
-    up = (["API"], "major_outage", "operational")
-    assert changes == ([down, up] if FLAVOURS[flavour].components else [])
+    name = FLAVOURS[flavour].component
+    down = ([name], "operational", "major_outage")
+    up = ([name], "major_outage", "operational")
+    assert changes == ([down, up] if name else [])
+
+
+@pytest.mark.parametrize("flavour", [f for f in FLAVOURS if "incidents" not in f])
+def test_the_first_incident_of_a_page_that_had_none_is_told(flavour, once):
+    clock = Clock()
+    with fakepage.FakePage(flavour.split()[0], clock=clock) as fake:
+        fake.do('component api "API" operational')
+        assert once(fake, FLAVOURS[flavour].sources) == (0, [])
+        clock.now += timedelta(minutes=1)
+        fake.do(STORY[1][0])
+        status, told = once(fake, FLAVOURS[flavour].sources)
+    assert status == 0
+    types = [event["type"] for event in told if event["incident_id"]]
+    assert types == [statuswatch.NEW_INCIDENT]
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
