@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -54,7 +53,10 @@ FLAVOURS = {
     "azure": Told("/en-us/status/feed/", WORDS[:2], component=""),
     "slack": Told("/api/v2.0.0/current", WORDS[:2], component=""),
     "salesforce": Told("/v1/instances/NA1/status", component="NA1", title=""),
-    "cachet": Told("/api/v1/components /api/v1/incidents"),
+    "salesforce preview": Told(
+        "/v1/instances/status/preview", component="NA1", title=""
+    ),
+    "cachet": Told("/api/v1/components /api/v1/incidents", names=()),
     "uptimekuma": Told(
         "/api/status-page/default /api/status-page/heartbeat/default",
         WORDS[:2],
@@ -71,6 +73,19 @@ LOOK_ALIKES = {
     "moved": "/api/v2/components.json /history.atom",
     "betterstack": "/history.atom /api/v2/summary.json",  # 301 to a page of HTML
 }
+PROBED = {  # flavour -> the platform that its bare address is found to be
+    "statuspage": "statuspage",
+    "incidentio": "incident.io",
+    "instatus": "instatus",
+    "betterstack": "betterstack",
+    "google": "google",
+    "slack": "slack",
+    "cachet": "cachet",
+    "uptimekuma": "uptime-kuma",
+    "rss": "feed",
+    "atom": "feed",
+}
+PROBES = 8  # requests at most to find out what an address is
 
 
 class Clock:
@@ -84,9 +99,8 @@ class Clock:
 
 
 @pytest.fixture
-def once(tmp_path, monkeypatch, capsys):
+def once(tmp_path, capsys):
     """Returns a function: run the program once on sources; its status and events."""
-    monkeypatch.setattr(logging.root, "handlers", [])
     ini, state = tmp_path / "providers.ini", tmp_path / "state.json"
 
     def run(fake, paths):
@@ -100,8 +114,17 @@ def once(tmp_path, monkeypatch, capsys):
     return run
 
 
+TOLD = {}
+
+
 def play(flavour, once):
     """Returns what the program tells of the story when it is run after every step."""
+    if flavour not in TOLD:
+        TOLD[flavour] = play_anew(flavour, once)
+    return TOLD[flavour]
+
+
+def play_anew(flavour, once):
     clock, events = Clock(), []
     with fakepage.FakePage(flavour.split()[0], clock=clock) as fake:
         for line in ('api "API" operational', 'web "Dashboard" operational'):
@@ -200,3 +223,31 @@ def test_a_document_that_has_not_changed_is_answered_304(flavour, paths):
             assert first.body
             assert fetcher.fetch(fake.url + path, first.etag).body is None
     fetcher._adapter.close()
+
+
+def probe(fake, capsys):
+    """The exit status and the lines of what --probe says of an address."""
+    status = statuswatch.main(["--probe", fake.url])
+    return status, capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("flavour", PROBED)
+def test_a_bare_address_is_found_to_be_what_it_is(flavour, capsys):
+    with fakepage.FakePage(flavour) as fake:
+        fake.do('component api "API" operational')
+        fake.do(f'{OPENED} "{TITLE}" "{WORDS[0]}"')
+        status, lines = probe(fake, capsys)
+    assert (status, lines[:1]) == (0, [f"{fake.url}: {PROBED[flavour]}"])
+    platform = PROBED[flavour].replace("feed", "")
+    assert lines[-1].endswith(f" = {fake.url} {platform}".rstrip())
+
+
+@pytest.mark.parametrize("flavour", [f for f in LOOK_ALIKES if f != "betterstack"])
+def test_the_address_of_a_look_alike_is_refused_soon(flavour, capsys, caplog):
+    with fakepage.FakePage(flavour) as fake:
+        fake.do('component api "API" operational')
+        assert probe(fake, capsys) == (1, [])
+    (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert record.getMessage().startswith(f"[{fake.url[7:]}] {fake.url}: ")
+    asked = [request for request in fake.requests if request.status == 200]
+    assert 1 <= len(asked) <= PROBES
