@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROVIDERS_INI = ROOT / "providers.ini"
 REFERENCE_CSV = ROOT.parent / "shared" / "reference" / "providers.csv"
 
-PROVIDER_KEYS = {"product", "components", "maintenance", "min_impact", "interval"}
+PROVIDER_KEYS = set(statuswatch.Provider._fields[3:])
 
 # A page known only by the shape of its JSON may be either.
 PLATFORMS_OF_FORMAT = {
