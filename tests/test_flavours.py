@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -48,8 +49,15 @@ FLAVOURS = {
     "instatus feed": Told("/history.atom", component="", names=()),
     "betterstack": Told("/index.json"),
     "statusio": Told("/1.0/status/" + fakepage.PAGE_ID, WORDS[:2]),
+    "statusio feed": Told(
+        f"/pages/{fakepage.PAGE_ID}/rss", component="", names=(), ends=False
+    ),
+    "google feed": Told("/en/feed.atom", component="", names=(), ends=False),
     "google": Told("/incidents.json", component=""),
     "aws": Told("/public/currentevents", component=""),
+    "aws feed": Told(
+        "/rss/all.rss", component="", names=("multipleservices-us-east-1",)
+    ),
     "azure": Told("/en-us/status/feed/", WORDS[:2], component=""),
     "slack": Told("/api/v2.0.0/current", WORDS[:2], component=""),
     "salesforce": Told("/v1/instances/NA1/status", component="NA1", title=""),
@@ -155,6 +163,7 @@ def test_an_incident_is_told_from_its_beginning_to_its_end_once(flavour, once):
         assert set(types[1:]) == {statuswatch.INCIDENT_UPDATE}
     assert all(can.title in event["title"] for event in incident)
     said = [event["message"] for event in incident if event["message"]]
+    said = [re.sub("^(Investigating|Identified|Resolved) ", "", text) for text in said]
     assert said[: len(can.words)] == list(can.words)
     ends = [e["status"] for e in incident if e["status"] in statuswatch.DONE]
     assert ends == ["resolved"] * can.ends
@@ -189,6 +198,21 @@ def test_the_first_incident_of_a_page_that_had_none_is_told(flavour, once):
     assert status == 0
     types = [event["type"] for event in told if event["incident_id"]]
     assert types == [statuswatch.NEW_INCIDENT]
+
+
+def test_a_monitor_that_goes_down_and_recovers_is_one_incident(once):
+    clock, told = Clock(), []
+    with fakepage.FakePage("betterstack", clock=clock) as fake:
+        for status in ("operational", "major_outage", "operational", "major_outage"):
+            clock.now += timedelta(minutes=1)
+            fake.do("component API " + status)
+            told += once(fake, "/feed.rss")[1]
+    new, update = statuswatch.NEW_INCIDENT, statuswatch.INCIDENT_UPDATE
+    shown = [(event["type"], event["status"]) for event in told]
+    down = (new, "investigating")
+    assert shown == [down, (update, "resolved"), down]
+    ids = [event["incident_id"] for event in told]
+    assert ids[0] == ids[1] != ids[2]
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
