@@ -69,11 +69,13 @@ def test_a_page_without_a_platform_is_found_and_ok(run):
     assert (status, rows[0].split()[:2]) == (0, ["One", "ok"])
 
 
-def test_a_page_is_ok_where_only_the_second_choice_of_a_source_reads(run):
+def test_a_page_that_lacks_what_its_platform_promises_is_told_with_its_sources(run):
     with page() as fake:
         fake.do("fail 404 60 path=/history.atom")
         status, rows, _ = run(f"One = {fake.url} statuspage")
-    assert (status, rows[0].split()[:2]) == (0, ["One", "ok"])
+    assert (status, rows[0]) == (1, "One  unreadable        HTTP status 404")
+    there = f"{fake.url}/history.rss {fake.url}/api/v2/summary.json"
+    assert rows[-1] == f"One = {there}"
 
 
 def test_a_redirect_within_the_page_is_no_move(run):

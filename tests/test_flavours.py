@@ -81,17 +81,24 @@ LOOK_ALIKES = {
     "moved": "/api/v2/components.json /history.atom",
     "betterstack": "/history.atom /api/v2/summary.json",  # 301 to a page of HTML
 }
-PROBED = {  # flavour -> the platform that its bare address is found to be
+PROBED = {  # flavour -> what its address is found to be
     "statuspage": "statuspage",
     "incidentio": "incident.io",
     "instatus": "instatus",
     "betterstack": "betterstack",
-    "google": "google",
-    "slack": "slack",
     "cachet": "cachet",
     "uptimekuma": "uptime-kuma",
     "rss": "feed",
     "atom": "feed",
+}
+PROBED_SOURCES = {  # those of one vendor, or whose documents have a host of their own
+    "google": "google",
+    "aws": "aws",
+    "azure": "azure",
+    "slack": "slack",
+    "salesforce": "salesforce",
+    "statusio": "status.io",
+    "incidentio proxy": "incident.io",
 }
 PROBES = 8  # requests at most to find out what an address is
 
@@ -249,9 +256,9 @@ def test_a_document_that_has_not_changed_is_answered_304(flavour, paths):
     fetcher._adapter.close()
 
 
-def probe(fake, capsys):
+def probe(url, capsys):
     """The exit status and the lines of what --probe says of an address."""
-    status = statuswatch.main(["--probe", fake.url])
+    status = statuswatch.main(["--probe", url])
     return status, capsys.readouterr().out.splitlines()
 
 
@@ -260,17 +267,28 @@ def test_a_bare_address_is_found_to_be_what_it_is(flavour, capsys):
     with fakepage.FakePage(flavour) as fake:
         fake.do('component api "API" operational')
         fake.do(f'{OPENED} "{TITLE}" "{WORDS[0]}"')
-        status, lines = probe(fake, capsys)
+        status, lines = probe(fake.url, capsys)
     assert (status, lines[:1]) == (0, [f"{fake.url}: {PROBED[flavour]}"])
     platform = PROBED[flavour].replace("feed", "")
     assert lines[-1].endswith(f" = {fake.url} {platform}".rstrip())
+
+
+@pytest.mark.parametrize("flavour", PROBED_SOURCES)
+def test_the_address_of_a_document_is_found_to_be_what_it_is(flavour, capsys):
+    with fakepage.FakePage(flavour.split()[0]) as fake:
+        fake.do('component api "API" operational')
+        fake.do(f'{OPENED} "{TITLE}" "{WORDS[0]}"')
+        url = fake.url + FLAVOURS[flavour].sources
+        status, lines = probe(url, capsys)
+    assert (status, lines[:1]) == (0, [f"{url}: {PROBED_SOURCES[flavour]}"])
+    assert lines[-1].endswith(f" = {url}")
 
 
 @pytest.mark.parametrize("flavour", [f for f in LOOK_ALIKES if f != "betterstack"])
 def test_the_address_of_a_look_alike_is_refused_soon(flavour, capsys, caplog):
     with fakepage.FakePage(flavour) as fake:
         fake.do('component api "API" operational')
-        assert probe(fake, capsys) == (1, [])
+        assert probe(fake.url, capsys) == (1, [])
     (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
     assert record.getMessage().startswith(f"[{fake.url[7:]}] {fake.url}: ")
     asked = [request for request in fake.requests if request.status == 200]
