@@ -95,7 +95,8 @@ WAKE = 0.5  # seconds; a signal that comes just before a wait begins does not en
 GONE = 5  # failures in a row after which sources that were found are looked for anew
 SUPPRESSED = 3600.0  # seconds between two lines on what the filters held back
 STORM, STORM_SIZE = 300.0, 5  # seconds in which so many providers have news
-EXEC_TIMEOUT = 10.0  # seconds that a command has for an event
+EXEC_TIMEOUT = 10.0  # seconds that a command has for an event,
+EXEC_LINGER = 20.0  # and at the end for all events that wait for it
 FORGET = 90 * 86400.0  # seconds without a read until a provider leaves the state file
 REMEMBER = 60.0  # seconds between two states handed on without news
 EX_TEMPFAIL = 75  # sysexits.h: another run holds the lock
@@ -170,6 +171,7 @@ class Provider(NamedTuple):
     components: tuple[str, ...] = ()  # names or ids, case-folded; () for all
     maintenance: bool = False
     min_impact: str = "none"
+    hold: float = 0.0
     interval: float = INTERVAL
     timeout: float = TIMEOUT
 
@@ -981,24 +983,25 @@ def find_troubles(
     provider: Provider, reads: Sequence[tuple[Source, Page]], now: datetime
 ) -> list[Event]:
     """Return what is not well: an event for each, dated to when that began."""
-    tracker = Tracker(provider, "", now)
+    tracker = Tracker(provider._replace(hold=0.0), "", now)
     for source, page in reads:  # as if all had been well until now
         well = [row._replace(status="operational", at=None) for row in page.components]
         tracker.observe([(source, Page("", components=tuple(well)))])
     tracker.observe(reads)
-    troubles: dict[str, Event] = {}
+    latest: dict[str, Event] = {}
     for event in tracker.events:
-        key = event.component_id or event.incident_id or ""
-        first = troubles.get(key, event)
-        troubles[key] = event._replace(occurred_at=first.occurred_at)
-    for source, page in reads:
-        listed = {incident.id for incident in page.incidents}
-        for key, event in list(troubles.items()):
-            ongoing = event.status in OPEN and event.status != "scheduled"
-            missing = page.complete and key not in listed
-            if event.incident_id and (missing or not ongoing):
-                del troubles[key]
-    return list(troubles.values())
+        key = event.component_id or "incident " + str(event.incident_id)
+        began = latest.get(key, event).occurred_at
+        latest[key] = event._replace(occurred_at=began)
+    complete = [page for _, page in reads if page.complete]
+    listed = {incident.id for page in complete for incident in page.incidents}
+    return [
+        event
+        for event in latest.values()
+        if event.component_id
+        or (event.incident_id in listed if complete else event.status in OPEN)
+        and event.status not in ("scheduled", *DONE)
+    ]
 
 
 # --- Formatting: Event -> text. Pure. ---
@@ -1029,40 +1032,44 @@ def format_json(event: Event) -> str:
     return json.dumps(members) + "\n"
 
 
-def format_status(events: Sequence[Event], colour: bool) -> str:
-    """Return a table of what find_troubles() found."""
+def format_status(
+    troubles: Sequence[Event], unread: Iterable[str], colour: bool
+) -> str:
+    """Return a table of what is not well, and of the providers that were not read."""
     rows = [("PROVIDER", "WHAT", "STATUS", "SINCE (UTC)")]
-    for event in events:
+    for event in troubles:
         what = event.components[0] if event.component_id else event.title or ""
         status = clean(event.status or "").replace("_", " ").capitalize()
         since = str(event.occurred_at or "unknown")[:16]
         rows.append((clean(event.provider), shorten(clean(what), 60), status, since))
+    rows += [(clean(name), "its page", "Could not be read", "") for name in unread]
+    if len(rows) == 1:
+        return "All is well.\n"
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    if colour:
-        lines[1:] = ["\x1b[31m%s\x1b[0m" % line for line in lines[1:]]
-    return "\n".join(lines if events else ["All is well."]) + "\n"
+    red = "\x1b[31m%s\x1b[0m" if colour else "%s"
+    return "\n".join([lines[0], *(red % line for line in lines[1:])]) + "\n"
 
 
 def format_probe(
     provider: Provider, reads: Sequence[tuple[Source, Page]], troubles: int
 ) -> str:
     """Return what was found at an address, and its line for providers.ini."""
-    url, platform = provider.urls[0], reads[0][1].platform
-    lines = ["%s: %s" % (redact(url), platform)]
+    url, kinds = redact(provider.urls[0]), [page.platform for _, page in reads]
+    platform = next((kind for kind in kinds if kind in PLATFORMS), kinds[0])
+    facts = []
     for source, page in reads:
         validators = "with" if source.etag or source.modified else "without"
         words = redact(source.url), validators, len(page.incidents)
-        lines.append("  %s, %s validators, %d incidents" % words)
+        facts.append("%s, %s validators, %d incidents" % words)
     names = [part.name for _, page in reads for part in page.components]
-    some = ", ".join(names[:3]) + (" ..." if names[3:] else "")
-    lines.append("  %d components%s" % (len(names), some and ": " + some))
-    lines.append("  %d not well now" % troubles)
-    host = re.sub(r"^(www|status)\.", "", urlsplit(redact(url)).netloc)
+    some = ": " + ", ".join(names[:3]) + ", ..." * bool(names[3:]) if names else ""
+    facts += ["%d components%s" % (len(names), some), "%d not well now" % troubles]
+    host = re.sub(r"^(www|status)\.(?=.*\.)", "", urlsplit(url).netloc)
     name = re.sub("(?<=.)-?status$", "", host.split(".")[0]).capitalize()
     known = " " + platform if is_page(url) and platform in PLATFORMS else ""
-    lines.append("%s = %s%s" % (name, redact(url), known))
-    return "".join(clean(line) + "\n" for line in lines)
+    lines = [url + ": " + platform, *facts, "%s = %s%s" % (name, url, known)]
+    return "\n  ".join(map(clean, lines[:-1])) + "\n" + clean(lines[-1]) + "\n"
 
 
 # --- Fetching: URL -> Response. The network, and only here. Called by workers. ---
@@ -1229,6 +1236,10 @@ class Fetcher:
         self.stopping.set()
         self.cut(float("inf"))
 
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._adapter.close()
+
     def _follow(self, attempt: Attempt, url: str, headers: dict[str, str]) -> Response:
         """Return the answer at the end of at most MAX_HOPS redirects."""
         permanent, moved_to, attempt.public = True, "", False
@@ -1322,6 +1333,8 @@ def reason(exc: BaseException) -> str:
 
 # --- State: what outlives the program. The printer's, but for lock() and load(). ---
 
+dumps = functools.partial(json.dumps, separators=(",", ":"))
+
 
 class StateFile:
     """A JSON file for one configuration, and a lock beside it; nothing without a path.
@@ -1334,7 +1347,7 @@ class StateFile:
 
     def __init__(self, path: str) -> None:
         self.path = pathlib.Path(path).resolve() if path else None
-        self.providers: dict[str, Any] = {}
+        self.providers: dict[str, str] = {}  # JSON, which is small and fast to save
         self.failing, self._lock = False, -1
 
     def lock(self) -> None:
@@ -1352,6 +1365,8 @@ class StateFile:
                 log.debug("%s: %s: running without a lock", name, reason(exc))
 
     def unlock(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            fcntl.flock(self._lock, fcntl.LOCK_UN)  # or a forked process would keep it
         with contextlib.suppress(OSError):
             os.close(self._lock)
         self._lock = -1
@@ -1362,34 +1377,36 @@ class StateFile:
             return
         if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
             raise ConfigError("%s: not a file" % self.path)
+        providers: dict[str, Any] = {}
         try:
             body = self.path.read_bytes()
             stored = json.loads(body)
-            self.providers, version = stored.get("providers"), stored.get("version")
+            providers, version = stored.get("providers"), stored.get("version")
+            sealed = self._sealed(dumps(providers))
             newer = type(version) is int and version > self.VERSION
             # With our checksum it is not newer, but one bit of the version is flipped.
-            if newer and str(stored.get("sha256")).encode() not in self._encoded():
+            if newer and str(stored.get("sha256")).encode() not in sealed:
                 raise ConfigError("%s: a newer version wrote it" % self.path)
-            if self._encoded() != body or self.path.stat().st_uid != os.geteuid():
+            if sealed != body or self.path.stat().st_uid != os.geteuid():
                 raise ValueError
         except (FileNotFoundError, NotADirectoryError):
             pass
         except (OSError, ValueError, AttributeError, RecursionError) as exc:
-            self.providers, aside = {}, "%s.corrupt-%d" % (self.path, time.time())
+            providers, aside = {}, "%s.corrupt-%d" % (self.path, time.time())
             why = reason(exc) if isinstance(exc, OSError) else "damaged, or not ours"
             try:
                 os.replace(self.path, aside)
             except OSError as failure:
                 aside = "it is, for it cannot be moved: %s" % reason(failure)
             log.warning("%s: %s: kept as %s; starting anew", self.path, why, aside)
-        for name, stored in list(self.providers.items()):
-            sources = stored.get("sources", {}).values()
+        self.providers = {}
+        for name, each in providers.items():
+            sources = each.get("sources", {}).values()
             times = [s.get(key, 0) for s in sources for key in ("read_at", "failed_at")]
-            if time.time() - max(times, default=0) > FORGET:
-                del self.providers[name]
+            if time.time() - max(times, default=0) <= FORGET:
+                self.providers[name] = dumps(each)
 
-    def _encoded(self) -> bytes:
-        text = json.dumps(self.providers, separators=(",", ":"))
+    def _sealed(self, text: str) -> bytes:
         check = hashlib.sha256(b"%d%s" % (self.VERSION, text.encode())).hexdigest()
         head = '{"version":%d,"sha256":"%s","providers":' % (self.VERSION, check)
         return (head + text + "}\n").encode()
@@ -1400,9 +1417,10 @@ class StateFile:
             return
         temporary = "%s.tmp" % self.path
         private = functools.partial(os.open, mode=0o600)
+        members = [dumps(name) + ":" + text for name, text in self.providers.items()]
         try:
             with open(temporary, "wb", opener=private) as file:
-                file.write(self._encoded())
+                file.write(self._sealed("{" + ",".join(members) + "}"))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)
@@ -1430,23 +1448,22 @@ class Watch:
 
     def __init__(self, provider: Provider, stored: Mapping[str, Any]) -> None:
         self.provider = provider
-        self.memory = json.dumps(stored["memory"]) if "memory" in stored else ""
-        self.polls = collections.Counter(stored.get("polls", {}))  # by what came of it
+        self.memory = dumps(stored["memory"]) if "memory" in stored else ""
+        self.polls: dict[str, int] = stored.get("polls", {})  # by what came of it
         self.told: int = stored.get("events", 0)
-        self.suppressed: collections.Counter[str] = collections.Counter()
-        self.said_at = 0.0  # monotonic: when that was last logged
         self.pending = True  # let the first poll find out
         self.sick = True  # a poll is likely to be slow, as far as we know
-        self.handed_at = 0.0  # monotonic: when its state was last handed on
-        self.turn = 0  # the number of its entry in the schedule
+        self.due = 0.0  # monotonic: when it is polled next; infinite while it is
         self.began = 0.0  # monotonic: when its poll was taken up by a worker
+        self.handed_at = 0.0  # monotonic: when its state was last handed on
         self.page = provider.urls[0] if is_page(provider.urls[0]) else ""
         paths = [path for path, *_ in PLATFORMS.get(provider.platform, ())]
         urls = [urljoin(self.page, path) for path in paths or stored.get("found", ())]
         # A page of unknown platform stands for its sources until they are found.
         self.sources = [Source(url) for url in self.page and urls or provider.urls]
         for source in self.sources:
-            vars(source).update(stored.get("sources", {}).get(source.slot(), {}))
+            for key, value in stored.get("sources", {}).get(source.slot(), {}).items():
+                setattr(source, key, value)
             wait = source.wait_until - time.time()
             if 0 < wait <= RETRY_AFTER_CAP:  # else the clock was set back
                 source.not_before = time.monotonic() + wait
@@ -1458,7 +1475,7 @@ class Watch:
             members = {k: v for k, v in vars(source).items() if k not in source.RUNTIME}
             sources[source.slot()] = {k: v for k, v in members.items() if v}
         found = [urlsplit(s.url).path for s in self.sources if self.page]
-        counts = {"events": self.told, "polls": dict(self.polls)}
+        counts = {"events": self.told, "polls": self.polls}
         memory = {"memory": json.loads(self.memory)} if self.memory else {}
         return {"found": found, "sources": sources, **counts, **memory}
 
@@ -1467,10 +1484,10 @@ class Poll(NamedTuple):
     """What came of a poll."""
 
     events: Sequence[Event] = ()
-    read: Sequence[Source] = ()
-    pages: Sequence[Page | None] = ()  # of those read; None if unchanged
+    reads: Sequence[tuple[Source, Page | None]] = ()  # None if unchanged
     failed: Sequence[tuple[Source, PollError]] = ()
     changed: bool = False
+    suppressed: Mapping[str, int] = {}  # how much which filter held back
 
 
 def poll(watch: Watch, fetcher: Fetcher) -> Poll:
@@ -1494,23 +1511,20 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
                 failed.append((source, exc))
                 if exc.retry_after is not None:
                     blocked.add(host)
-    events: Sequence[Event] = ()
-    read, pages = [source for source, _ in reads], [page for _, page in reads]
-    changed = watch.pending or any(pages)
-    if changed:
+    result = Poll((), reads, failed)
+    if watch.pending or any(page for _, page in reads):
         tracker = Tracker(provider, watch.memory, now)
         tracker.observe(reads)
         watch.memory, watch.pending = tracker.memory(), tracker.pending()
-        watch.suppressed += tracker.suppressed
-        events = tracker.events
-        if not all(source.seeded for source in read):
+        result = Poll(tracker.events, reads, failed, True, tracker.suppressed)
+        if not all(source.seeded for source, _ in reads):
             counts = len(tracker.stories), len(tracker.components)
             log.info(SEEDED, provider.name, *counts)
         for pattern, nearest in tracker.missing:
             log.warning(MISSING, provider.name, pattern, nearest or "nothing like it")
-    for source in read:
+    for source, _ in reads:
         source.seeded, source.away, source.read_at = True, False, now.timestamp()
-    return Poll(events, read, pages, failed, changed)
+    return result
 
 
 def find_sources(watch: Watch, fetcher: Fetcher) -> list[Source]:
@@ -1576,7 +1590,7 @@ class Batch(NamedTuple):
 
     provider: str
     events: Sequence[Event]
-    stored: dict[str, Any] | None
+    stored: str | None = None  # JSON
 
 
 STOP, RELOAD, BROKEN = "stop", "reload", "broken"  # messages to the scheduler
@@ -1609,35 +1623,37 @@ class Watcher:
         self.failed = False  # could any source not be read?
         self.hung = False  # is any worker beyond recall?
         self.watches: dict[str, Watch] = {}
+        self._providers: dict[str, Provider] = {}
         self._outbox, self._remember = outbox, state is not None
         pool = concurrent.futures.ThreadPoolExecutor
         self._pools = pool(workers, "poll"), pool(4 * workers, "poll")
         self._flying: dict[concurrent.futures.Future[Poll], Watch] = {}
-        self._due: list[tuple[float, int, Watch]] = []  # a heap
-        self._numbers = itertools.count(1)
-        self._providers: dict[str, Provider] = {}
-        self._offline = self._reached = self._storm = False
-        self._unreachable: set[str] = set()
+        self._heap: list[tuple[float, str]] = []  # what is due, and who
+        self._online: bool | None = None  # is our own network there? None: not known
+        # Failures since a page was last reached: only then is it known whose they are.
         self._unsaid: dict[tuple[str, str], tuple[Source, PollError]] = {}
+        self._storm = False
         self._recent: dict[str, float] = {}  # when providers last had news
+        self._suppressed: dict[str, collections.Counter[str]] = {}
+        self._suppressed_at = time.monotonic()  # when that was last said
         self.adopt(config.providers, state.providers if state else {})
 
-    def adopt(self, providers: Iterable[Provider], stored: Mapping[str, Any]) -> None:
+    def adopt(self, providers: Iterable[Provider], stored: Mapping[str, str]) -> None:
         """Watch *providers* and nothing else; what is watched already goes on.
 
         What has changed does so when it is polled next, for a worker may have it now.
         """
-        flying = list(self._flying.values())
         self._providers = {provider.name: provider for provider in providers}
         for name, provider in self._providers.items():
-            watch = self.watches.get(name) or Watch(provider, stored.get(name, {}))
-            self.watches[name] = watch
-            if watch not in flying and (not watch.turn or watch.provider != provider):
+            if name not in self.watches:
+                self.watches[name] = Watch(provider, json.loads(stored.get(name, "{}")))
+            watch = self.watches[name]
+            if watch.provider != provider and watch.due < float("inf") or not watch.due:
                 self._arm(watch, time.monotonic())
 
     def _arm(self, watch: Watch, due: float) -> None:
-        watch.turn = next(self._numbers)
-        heapq.heappush(self._due, (due, watch.turn, watch))
+        watch.due = due
+        heapq.heappush(self._heap, (due, watch.provider.name))
 
     def run(
         self,
@@ -1646,40 +1662,51 @@ class Watcher:
         notify: Callable[[str], None] = lambda message: None,
     ) -> None:
         """Poll until STOP or BROKEN comes, or all *once*."""
-        notify("READY=1")
         message: Any = ""
-        pinged = 0.0
-        period = float(os.environ.get("WATCHDOG_USEC") or 0) / 2e6
-        while message not in (STOP, BROKEN) and (self._flying or self._due or not once):
-            now = time.monotonic()
-            wake = min(self._start(now), self.fetcher.cut(now), now + WAKE)
-            if period and now - pinged >= period:  # the schedule goes on
-                notify("WATCHDOG=1")
-                pinged = now
-            message = ""
-            with contextlib.suppress(queue.Empty):
-                message = self.inbox.get(timeout=max(0.0, wake - now))
-            if message in self._flying:  # and was not given up
-                self._finish(message, once)
-            elif message == RELOAD and reload:
-                notify("RELOADING=1")
-                self._reload(reload)
-                notify("READY=1")
-            if once:
-                self._give_up()
-        notify("STOPPING=1")
+        pinged, period = 0.0, float(os.environ.get("WATCHDOG_USEC") or 0) / 2e6
+        notify("READY=1")
+        try:
+            while message not in (STOP, BROKEN) and self._is_busy(once):
+                now = time.monotonic()
+                wake = min(self._start(now), self.fetcher.cut(now), now + WAKE)
+                if period and now - pinged >= period:  # the schedule goes on
+                    notify("WATCHDOG=1")
+                    pinged = now
+                if now - self._suppressed_at >= SUPPRESSED:
+                    self._say_suppressed(now)
+                message = ""
+                with contextlib.suppress(queue.Empty):
+                    message = self.inbox.get(timeout=max(0.0, wake - now))
+                if message in self._flying:  # and was not given up
+                    self._finish(message, once)
+                elif message == RELOAD and reload:
+                    notify("RELOADING=1")
+                    self._reload(reload)
+                    notify("READY=1")
+        finally:
+            notify("STOPPING=1")
+            self._end()
+
+    def _is_busy(self, once: bool) -> bool:
+        """Return whether there is more to do; *once* nobody is waited for too long."""
+        for future, watch in list(self._flying.items()) if once else ():
+            allowed = watch.provider.timeout * len(watch.sources) + LINGER
+            if time.monotonic() > watch.began + allowed:
+                log.warning("[%s] hangs, in a name look-up?", watch.provider.name)
+                self.failed = self.hung = bool(self._flying.pop(future))
+        return bool(self._flying or self._heap or not once)
+
+    def _end(self) -> None:
+        """End what flies, and say what was held back."""
         self.fetcher.stop()
         for future in concurrent.futures.wait(list(self._flying), LINGER).done:
             self._finish(future, True)
         self.hung = self.hung or bool(self._flying)
-        if self._reached or len(self._unreachable) < 2:
-            self._say_failures()
-        else:  # before it was sure
-            self._say_offline()
-        for watch in set(self.watches.values()).difference(self._flying.values()):
-            self._say_suppressed(watch)
+        self._say_failures(sure=bool(self._online) or len(self._unsaid) < 2)
+        self._say_suppressed(time.monotonic())
         for pool in self._pools:
-            pool.shutdown(wait=False)
+            pool.shutdown(wait=not self.hung)
+        self.fetcher.close()
 
     def _reload(self, reload: Callable[[], Config]) -> None:
         try:
@@ -1690,28 +1717,25 @@ class Watcher:
 
     def _start(self, now: float) -> float:
         """Start the polls that are due; return when the next is."""
-        while self._due and self._due[0][0] <= now:
-            _, turn, watch = heapq.heappop(self._due)
-            provider = self._providers.get(watch.provider.name)
-            if provider is None and turn == watch.turn:
-                del self.watches[watch.provider.name]
-            if provider is None or turn != watch.turn:
+        while self._heap and self._heap[0][0] <= now:
+            due, name = heapq.heappop(self._heap)
+            watch, provider = self.watches.get(name), self._providers.get(name)
+            if watch is None or watch.due != due:
+                continue  # it was armed anew
+            if provider is None:
+                del self.watches[name]
                 continue
             if provider != watch.provider:
-                watch = self.watches[provider.name] = Watch(provider, watch.stored())
-            watch.began = float("inf")
-            future = self._pools[watch.sick].submit(poll, watch, self.fetcher)
+                watch = self.watches[name] = Watch(provider, watch.stored())
+            watch.due = watch.began = float("inf")
+            try:
+                future = self._pools[watch.sick].submit(poll, watch, self.fetcher)
+            except RuntimeError:  # the program we are part of ends
+                self.inbox.put(STOP)
+                return now
             self._flying[future] = watch
             future.add_done_callback(self.inbox.put)
-        return self._due[0][0] if self._due else now + WAKE
-
-    def _give_up(self) -> None:
-        """Leave polls to themselves that are far beyond their deadlines."""
-        for future, watch in list(self._flying.items()):
-            allowed = watch.provider.timeout * len(watch.sources) + LINGER
-            if time.monotonic() > watch.began + allowed:
-                log.warning("[%s] hangs, in a name look-up?", watch.provider.name)
-                self.failed = self.hung = bool(self._flying.pop(future))
+        return self._heap[0][0] if self._heap else now + WAKE
 
     def _finish(self, future: concurrent.futures.Future[Poll], once: bool) -> None:
         """Take in what a poll brought, hand it on, and arm the next one."""
@@ -1725,20 +1749,21 @@ class Watcher:
             result = Poll(failed=[(source, error) for source in watch.sources])
         if self.fetcher.stopping.is_set():  # what was cut has not failed
             result = result._replace(failed=())
-        self.on_poll(watch, result)
-        watch.sick = now - watch.began > SLOW or bool(result.failed and not result.read)
+        lost = bool(result.failed) and not result.reads
+        watch.sick = lost or now - watch.began > SLOW
         changed = self._note_health(watch, result, now) or result.changed
+        self.on_poll(watch, result)
         if result.events:
             self._note_news(watch, result.events, now)
-        if now - watch.said_at >= SUPPRESSED:
-            self._say_suppressed(watch)
-            watch.said_at = now
-        first = not watch.handed_at
+        if result.suppressed:
+            counts = self._suppressed.setdefault(name, collections.Counter())
+            counts.update(result.suppressed)
+        first, stored = not watch.handed_at, None
         if changed or once or now - watch.handed_at > REMEMBER:
             watch.handed_at = now
-            stored = watch.stored() if self._remember else None
-            if result.events or stored:
-                self._outbox.put(Batch(name, result.events, stored))
+            stored = dumps(watch.stored()) if self._remember else None
+        if result.events or stored:
+            self._outbox.put(Batch(name, result.events, stored))
         if not once:
             # Turns are spread over the interval by the name; missed ones are skipped.
             interval = watch.provider.interval
@@ -1751,11 +1776,9 @@ class Watcher:
     def _note_news(self, watch: Watch, events: Sequence[Event], now: float) -> None:
         """Log how much there is, and whether many have news at once."""
         watch.told += len(events)
-        for kind, words in DETECTED.items():
-            found = sum(event.type == kind for event in events)
-            if found:
-                log.info(words, watch.provider.name, found)
-        if not events[0].while_away:
+        for kind, count in collections.Counter(each.type for each in events).items():
+            log.info(DETECTED[kind], watch.provider.name, count)
+        if not all(event.while_away for event in events):
             self._recent[watch.provider.name] = now
         recent = {k: at for k, at in self._recent.items() if now - at < STORM}
         storm, self._recent = len(recent) >= STORM_SIZE, recent
@@ -1763,19 +1786,21 @@ class Watcher:
             log.warning(STORMY, len(recent), STORM / 60, ", ".join(recent))
         self._storm = storm
 
-    def _say_suppressed(self, watch: Watch) -> None:
+    def _say_suppressed(self, now: float) -> None:
         """Log what the filters held back, so that silence can be audited."""
-        if watch.suppressed:
-            counts = ["%d by %s" % (n, key) for key, n in watch.suppressed.items()]
-            log.info("[%s] not told: %s", watch.provider.name, ", ".join(counts))
-            watch.suppressed.clear()
+        for name, counts in self._suppressed.items():
+            words = ["%d by %s" % (count, key) for key, count in counts.items()]
+            log.info("[%s] not told: %s", name, ", ".join(words))
+        self._suppressed, self._suppressed_at = {}, now
 
     def _note_health(self, watch: Watch, result: Poll, now: float) -> bool:
         """Note which sources can be read (R12); return whether that has changed."""
         changed, name = False, watch.provider.name
-        kind = "failed" if result.failed else "changed" if any(result.pages) else ""
-        watch.polls[kind or "unchanged"] += 1
-        for source in result.read:
+        if result.failed or result.reads:  # else nothing was asked
+            news = "changed" if any(page for _, page in result.reads) else "unchanged"
+            kind = "failed" if result.failed else news
+            watch.polls[kind] = watch.polls.get(kind, 0) + 1
+        for source, _ in result.reads:
             if source.failures:
                 self._unsaid.pop((name, source.url), None)
                 gone = ago(time.time() - source.failed_at)
@@ -1787,45 +1812,38 @@ class Watcher:
             source.failures += 1
             if source.failures == 1:
                 source.failed_at, changed = time.time(), True
-            if source.warned:
-                log.debug("[%s] %s: %s", name, redact(source.url), error)
-            else:
-                self._unsaid[name, source.url] = source, error
+            self._unsaid[name, source.url] = source, error
             self._back_off(watch, source, error, now)
         self.failed = self.failed or any(source.failures for source in watch.sources)
-        self._note_network(name, result)
+        self._note_network(result)
         return changed
 
-    def _note_network(self, name: str, result: Poll) -> None:
-        """Tell our own network's failures, where no page can be reached, from theirs."""
-        if result.read or any(error.status for _, error in result.failed):
-            if self._offline:
+    def _note_network(self, result: Poll) -> None:
+        """Tell failures of our own network, with no page in reach, from theirs."""
+        if result.reads or any(error.status for _, error in result.failed):
+            if self._online is False:
                 log.info("the network is back")
-            self._offline, self._reached = False, True
-            self._unreachable.clear()
-        elif result.failed:
-            self._unreachable.add(name)
-        if not self._unsaid and not self._unreachable:
-            return
-        flying = {each.provider.name for each in self._flying.values()}
-        names = self._providers.keys()
-        lost = self._unreachable & names
-        if 2 * len(lost) > len(names) > 1 and lost >= names - flying:
-            self._say_offline()
-        elif not self._unreachable or len(self.watches) == 1:
+            self._online = True
             self._say_failures()
+        elif result.failed:
+            names, lost = self._providers.keys(), {name for name, _ in self._unsaid}
+            asked = names - {watch.provider.name for watch in self._flying.values()}
+            most = 2 * len(lost & names) > len(names) and lost >= asked
+            if len(names) == 1:
+                self._say_failures()
+            elif most or self._online is False:
+                self._say_failures(sure=False)
 
-    def _say_offline(self) -> None:
+    def _say_failures(self, sure: bool = True) -> None:
+        """Warn of each failure not said yet, or if it may be our network, in a line."""
         new = any(source.failures == 1 for source, _ in self._unsaid.values())
-        if new and not self._offline:
+        if new and not sure and self._online is not False:
             log.warning(OFFLINE)
-        self._offline = True
-        self._unsaid.clear()
-
-    def _say_failures(self) -> None:
+        self._online = self._online if sure else False
         for (name, url), (source, error) in self._unsaid.items():
-            log.warning("[%s] %s: %s", name, redact(url), error)
-            source.warned = True
+            level = logging.WARNING if sure and not source.warned else logging.DEBUG
+            log.log(level, "[%s] %s: %s", name, redact(url), error)
+            source.warned |= sure
         self._unsaid.clear()
 
     def _back_off(
@@ -1835,7 +1853,7 @@ class Watcher:
         gone, interval = error.status in (404, 410), watch.provider.interval
         cap = max(interval, BACKOFF_CAP)
         pause = min(cap, interval * 2.0 ** min(source.failures - 1, 20))
-        pause = interval if self._offline else cap if gone else pause
+        pause = interval if self._online is False else cap if gone else pause
         pause *= random.uniform(0.8, 1.0)
         source.not_before = max(source.not_before, now + pause)
         source.moved = 0  # ask the configured address again
@@ -1881,8 +1899,8 @@ class Printer(threading.Thread):
         self._tell, self._state = tell, state
 
     def run(self) -> None:
-        """Tell until None comes: with a state, which is saved then, once a second."""
-        batch: Batch | None = Batch("", (), None)
+        """Tell until None comes: with a state, once a second, and save it then."""
+        batch: Batch | None = Batch("", ())
         batches: list[Batch] = []
         ready = 0.0
         while batch:
@@ -1892,23 +1910,35 @@ class Printer(threading.Thread):
                 batch = self.inbox.get(timeout=wait)
                 batches += [batch] if batch else []
             if not batch or ready <= time.monotonic():
-                self._commit(batches)
-                batches, ready = [], time.monotonic() + 1.0 if self._state else 0.0
+                ready = self._commit(batches)
+                batches = []
 
-    def _commit(self, batches: Sequence[Batch]) -> None:
-        for event in (event for batch in batches for event in batch.events):
-            try:
-                if not self.failure:
-                    self._tell(event)
-            except OutputError as exc:
-                self.failure = str(exc)
-                self.on_failure()
-            except Exception:  # of the program that we are part of
-                log.exception("[%s] an event was not taken", event.provider)
-        stored = {batch.provider: batch.stored for batch in batches if batch.stored}
-        if self._state and not self.failure and (stored or self._state.failing):
+    def _commit(self, batches: Sequence[Batch]) -> float:
+        """Tell and save; return when to do so again."""
+        stored: dict[str, str] = {}
+        for batch in batches:
+            for event in batch.events:
+                self._tell_one(event)
+            if batch.stored and not self.failure:
+                stored[batch.provider] = batch.stored
+        began = time.monotonic()
+        if not self._state:
+            return began
+        if stored or self._state.failing:
             self._state.providers.update(stored)
             self._state.save()
+        now = time.monotonic()
+        return now + max(1.0, 5 * (now - began))  # a large state is a burden
+
+    def _tell_one(self, event: Event) -> None:
+        try:
+            if not self.failure:
+                self._tell(event)
+        except OutputError as exc:
+            self.failure = str(exc)
+            self.on_failure()
+        except Exception:  # of the program that we are part of
+            log.exception("[%s] an event was not taken", event.provider)
 
 
 class Monitor:
@@ -1930,42 +1960,53 @@ class Monitor:
         on_event: Callable[[Event], None] | None = None,
         interval: float | None = None,
         state: str = "",
-        workers: int = 0,
-        max_size: int = MAX_SIZE,
     ) -> None:
         each = [p._replace(interval=interval or p.interval) for p in providers]
-        self.config = Config(tuple(each), workers, max_size)
+        self.config = Config(tuple(each))
         self.failure = ""  # why the output failed
         self.complete = False  # could everything be read, and the state be written?
         self._events: queue.Queue[Event | None] = queue.Queue()
+        self._events.put(None)
         self._on_event, self._state = on_event, StateFile(state)
         self._thread: threading.Thread | None = None
 
     def start(self) -> Monitor:
         """Begin to watch in a thread; StateLocked or ConfigError for a bad state."""
-        if not (self._thread and self._thread.is_alive()):
-            self.prepare(self._on_event or self._events.put)
+        if not self.is_running():
+            events: queue.Queue[Event | None] = queue.Queue()
+            self.prepare(self._on_event or events.put)
+            self._events = events
             thread = threading.Thread(target=self.run, name="statuswatch", daemon=True)
             self._thread = thread
             thread.start()
         return self
 
+    def is_running(self) -> bool:
+        """Return whether the thread of start() lives, in this process."""
+        return self._thread is not None and self._thread.is_alive()
+
     def stop(self, timeout: float = TIMEOUT) -> bool:
-        """End the watch; return whether it has ended within *timeout* seconds."""
-        self.watcher.inbox.put(STOP)
-        if self._thread:
-            self._thread.join(timeout)
-        return not (self._thread and self._thread.is_alive())
+        """End what start() began; return whether it has ended within *timeout* seconds.
+
+        *on_event* may call it too: then the watch ends once that returns.
+        """
+        if self._thread and self.is_running():
+            self.watcher.inbox.put(STOP)
+            if threading.current_thread() is not self.printer:
+                self._thread.join(timeout)
+        return not self.is_running()
 
     def poll_once(self) -> list[Event]:
         """Poll all providers once; return what changed since the last time."""
         events: list[Event] = []
 
         def tell(event: Event) -> None:
-            events.append(event)
             if self._on_event:
                 self._on_event(event)
+            events.append(event)
 
+        if self.is_running():
+            raise StatuswatchError("it is running")
         self.prepare(tell, once=True)
         self.run(once=True)
         return events
@@ -1975,22 +2016,22 @@ class Monitor:
         self._state.lock()
         try:
             self._state.load()
-        except ConfigError:
+            state = self._state if once or self._state.path else None
+            self.printer = Printer(tell, state)
+            self.watcher = Watcher(self.config, self.printer.inbox, state)
+        except Exception:
             self._state.unlock()
             raise
-        state = self._state if once or self._state.path else None
-        self.printer = Printer(tell, state)
-        self.watcher = Watcher(self.config, self.printer.inbox, state)
         self.printer.on_failure = lambda: self.watcher.inbox.put(BROKEN)
 
-    def run(self, once: bool = False, **more: Any) -> None:
+    def run(self, once: bool = False, linger: float | None = None, **more: Any) -> None:
         """Watch in this thread: until stop() is called, or all is polled *once*."""
         self.printer.start()
         try:
             self.watcher.run(once, **more)
         finally:
             self.printer.inbox.put(None)
-            self.printer.join(LINGER)
+            self.printer.join(linger)
             lost = "nobody reads it" if self.printer.is_alive() else ""
             self.failure = self.printer.failure or lost
             self.complete = not (self.watcher.failed or self._state.failing)
@@ -2005,7 +2046,9 @@ class Monitor:
 
     def __iter__(self) -> Iterator[Event]:
         """Yield events until the watch has ended."""
-        return iter(self._events.get, None)
+        events = self._events
+        yield from iter(events.get, None)
+        events.put(None)  # for whoever else iterates
 
 
 # --- Command line: what a person types, and what the program is told by signals. ---
@@ -2016,8 +2059,7 @@ examples:
   statuswatch https://status.openai.com     watch one page
   statuswatch --once --json                 for cron: what changed since the last run
   statuswatch --status                      what is not well now
-  statuswatch --probe https://status.acme.test
-                                            can it be read, and how?
+  statuswatch --probe https://a.test        whether a page can be read, and how
   statuswatch --check-config --config FILE  check a configuration
 """
 
@@ -2025,29 +2067,23 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status (README.md has them)."""
     options = build_parser().parse_args(argv)
-    levels = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
-    usual = 1 if options.status or options.probe else 2
+    usual = logging.WARNING if options.status or options.probe else logging.INFO
+    level = usual + 10 * (options.quiet - options.verbose)
     logging.basicConfig(
-        level=levels[max(0, min(usual + options.verbose - options.quiet, 3))],
+        level=max(logging.DEBUG, min(level, logging.ERROR)),
         format="%(asctime)s %(levelname)-8s %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
     )
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     if sys.stdout:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    run = Run(options)
     try:
-        config = read_config(options)
-        if not options.check_config:
-            return run(config, options)
-        for provider in config.providers:
-            sources = [redact(each.url) for each in Watch(provider, {}).sources]
-            line = provider.name, " ".join(sources), provider.interval
-            write(clean("%s: %s every %g s" % line) + "\n")
+        status = run.run()
     except StatuswatchError as exc:
-        log.error("%s", exc)
-        codes = {OutputError: 1, StateLocked: EX_TEMPFAIL}
-        return codes.get(type(exc), 2)
-    return 0
+        log.error("output failed: %s" if isinstance(exc, OutputError) else "%s", exc)
+        status = {OutputError: 1, StateLocked: EX_TEMPFAIL}.get(type(exc), 2)
+    return run.leave(status)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -2072,7 +2108,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--interval", metavar="SEC", type=interval, help="default: 30")
     add("--shard", metavar="K/N", type=shard, help="only the K-th of N equal shares")
     add("--workers", metavar="N", type=workers, help="default: 16, or what it takes")
-    add = parser.add_argument_group("what to do instead of watching").add_argument
+    group = parser.add_argument_group("what to do instead of watching")
+    add = group.add_mutually_exclusive_group().add_argument
     add("--once", action=yes, help="print what changed since the last run, exit")
     add("--status", action=yes, help="print what is not well now, exit; URL or NAME")
     add("--probe", action=yes, help="print what is found at each URL, exit")
@@ -2088,11 +2125,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def shard(text: str) -> tuple[int, int]:
-    """Return the numbers in "K/N"; ValueError if they are none, or K not in 1 to N."""
+    """Return K - 1 and N of "K/N"; ValueError if K is not one of 1 to N."""
     number, count = map(int, text.split("/"))
-    if not 1 <= number <= count:
-        raise ValueError
-    return number, count
+    return range(1, count + 1).index(number), count
 
 
 def command(text: str) -> list[str]:
@@ -2112,14 +2147,14 @@ def read_config(options: argparse.Namespace) -> Config:
     path = options.config or next(filter(os.path.exists, found), "")
     urls, wanted = options.urls, set()
     if options.status and not any("://" in url for url in urls):
-        urls, wanted = [], {name.casefold() for name in options.urls}
+        urls, wanted = [], {name.casefold() for name in urls}
     if urls or options.probe:
-        names: dict[str, str] = {}
+        lines: dict[str, str] = {}
         for url in urls:
             url = url if "://" in url or not options.probe else "https://" + url
             name = urlsplit(redact(url)).netloc.strip("[") or "page"
-            names["%s (%d)" % (name, len(names)) if name in names else name] = url
-        text = "[providers]\n" + "".join("%s = %s\n" % line for line in names.items())
+            lines["%s (%d)" % (name, len(lines)) if name in lines else name] = url
+        text = "[providers]\n" + "".join("%s = %s\n" % line for line in lines.items())
         config = parse_config(text, "command line", options.interval)
     elif path:
         config = load_config(path, options.interval)
@@ -2128,93 +2163,121 @@ def read_config(options: argparse.Namespace) -> Config:
     unknown = wanted - {provider.name.casefold() for provider in config.providers}
     if unknown:
         raise ConfigError("%s: no provider %s" % (path, ", ".join(sorted(unknown))))
-    mine, count = options.shard or (1, 1)
+    mine, count = options.shard or (0, 1)
     providers = [
         each
         for each in config.providers
-        if int(spread(each.name) * count) + 1 == mine
+        # Not by spread(name), or those of one share would all have their turns at once.
+        if int(spread("share " + each.name) * count) == mine
         and (not wanted or each.name.casefold() in wanted)
     ]
     workers = options.workers or config.workers
     return config._replace(providers=tuple(providers), workers=workers)
 
 
-def run(config: Config, options: argparse.Namespace) -> int:
-    """Watch until a signal, or do once what is asked for; return the exit status."""
-    survey = options.status or options.probe
-    once = options.once or survey
-    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    default = os.path.join(home, "statuswatch", "state.json") if options.once else ""
-    if sys.stdout is None:
-        raise OutputError("output failed: it is closed")
-    commands = concurrent.futures.ThreadPoolExecutor(1, "exec")
-    troubles: list[Event] = []
-    stopped: list[int] = []
+class Run:
+    """One run of the program: what it is asked for, and what has come of it."""
 
-    def tell(event: Event) -> None:
-        write(format_json(event) if options.json else format_text(event))
-        if options.exec:
-            commands.submit(run_command, options.exec, event)
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.survey = options.status or options.probe
+        self.once = options.once or self.survey
+        self.commands = Commands(options.exec or [])
+        self.monitor: Monitor | None = None  # once it has the state
+        self.stopped = False
+        self.waiting: dict[str, None] = {}  # for these providers to be read
+        self.found: dict[str, tuple[list[Event], str]] = {}  # by a survey
 
-    def stop(number: int, frame: object) -> None:  # may do no more: locks can deadlock
-        if stopped:
+    def run(self) -> int:
+        """Do what is asked for; return the exit status."""
+        options, config = self.options, read_config(self.options)
+        if sys.stdout is None:
+            raise OutputError("it is closed")
+        if options.check_config:
+            return self.check(config)
+        self.waiting = dict.fromkeys(each.name for each in config.providers)
+        home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        usual = os.path.join(home, "statuswatch", "state.json") if options.once else ""
+        state = "" if self.survey else options.state or usual
+        monitor = Monitor((), state=state)
+        monitor.config = config
+        monitor.prepare(self.tell)
+        self.monitor, watcher = monitor, monitor.watcher
+        watcher.on_poll = self.note
+        signal.signal(signal.SIGINT, self.stop)
+        signal.signal(signal.SIGTERM, self.stop)
+        signal.signal(signal.SIGHUP, lambda *_: watcher.inbox.put(RELOAD))
+        announce(config, watcher, self.once)
+        self.commands.start()
+        reload = functools.partial(read_config, options)
+        monitor.run(self.once, LINGER, reload=reload, notify=notify)
+        self.commands.finish()
+        if monitor.failure:
+            raise OutputError(monitor.failure)
+        if self.survey:
+            return self.report()
+        return 1 if self.once and not monitor.complete and not self.stopped else 0
+
+    def check(self, config: Config) -> int:
+        for each in config.providers:
+            urls = " ".join(redact(source.url) for source in Watch(each, {}).sources)
+            line = "%s: %s every %g s" % (each.name, urls, each.interval)
+            write(clean(line) + "\n")
+        return 0
+
+    def tell(self, event: Event) -> None:
+        """Print an event, and have the command run with it."""
+        write(format_json(event) if self.options.json else format_text(event))
+        if self.options.exec:
+            self.commands.inbox.put(Batch(event.provider, (event,)))
+
+    def stop(self, number: int, frame: object) -> None:
+        """End; at the second signal at once. May do no more: locks can deadlock."""
+        if self.stopped or not self.monitor:
             os._exit(128 + number)
-        stopped.append(number)
-        monitor.stop()
+        self.stopped = True
+        self.monitor.watcher.inbox.put(STOP)
 
-    state = "" if survey else options.state or default
-    monitor = Monitor(config.providers, None, None, state, *config[1:])
-    monitor.prepare(tell)
-    monitor.watcher.on_poll = functools.partial(show, options, troubles, set())
-    announce(config, monitor.watcher, once)
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, lambda *_: monitor.watcher.inbox.put(RELOAD))
-    monitor.run(once, reload=lambda: read_config(options), notify=notify)
-    commands.shutdown()
-    if options.status and not options.json:
-        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        write(format_status(troubles, coloured))
-    status = 1 if once and not monitor.complete and not stopped else 0
-    return leave(monitor, 3 if troubles and options.status else status)
+    def note(self, watch: Watch, result: Poll) -> None:
+        """Note what a survey's poll brought; show on a terminal how far we are."""
+        provider, was_waiting = watch.provider, bool(self.waiting)
+        reads = [(source, page) for source, page in result.reads if page]
+        if self.survey and reads:
+            troubles = find_troubles(provider, reads, datetime.now(UTC))
+            text = format_probe(provider, reads, len(troubles))
+            self.found[provider.name] = troubles, text
+        if not self.survey or (reads and not result.failed):
+            self.waiting.pop(provider.name, None)
+        if was_waiting and sys.stderr and sys.stderr.isatty():
+            count = len(self.waiting)
+            left = "%d provider(s) to read" % count if count else ""
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write("\r\x1b[K%s\r" % left)  # log lines go over it
+                sys.stderr.flush()
 
+    def report(self) -> int:
+        """Print what a survey found; return its exit status."""
+        troubles = [event for events, _ in self.found.values() for event in events]
+        if self.options.probe:
+            write("\n".join(text for _, text in self.found.values()))
+        elif self.options.json:
+            write("".join(map(format_json, troubles)))
+        else:
+            coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+            write(format_status(troubles, self.waiting, coloured))
+        return 3 if troubles and self.options.status else 1 if self.waiting else 0
 
-def show(
-    options: argparse.Namespace,
-    troubles: list[Event],
-    seen: set[str],
-    watch: Watch,
-    result: Poll,
-) -> None:
-    """Print what a poll brought, as it is asked for."""
-    reads = [(s, page) for s, page in zip(result.read, result.pages) if page]
-    if reads and (options.status or options.probe):
-        found = find_troubles(watch.provider, reads, datetime.now(UTC))
-        troubles += found
-        if options.probe:
-            write(format_probe(watch.provider, reads, len(found)))
-        elif options.json:
-            write("".join(map(format_json, found)))
-    if sys.stderr and sys.stderr.isatty() and watch.provider.name not in seen:
-        seen.add(watch.provider.name)
-        sys.stderr.write("\r%d providers read\r" % len(seen))  # logs overwrite it
-        sys.stderr.flush()
-
-
-def leave(monitor: Monitor, status: int) -> int:
-    """Return the exit status, or exit with it where a thread would hold the exit."""
-    stuck = monitor.printer.is_alive()
-    if monitor.failure:
-        log.error("output failed: %s", monitor.failure)
-        status = 1
-    for stream in () if stuck else (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):  # or the interpreter would fail with it, again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if monitor.watcher.hung or stuck:
-        os._exit(status)  # a name look-up that hangs, say, would hold the exit
-    return status
+    def leave(self, status: int) -> int:
+        """Return the exit status; exit with it where a thread would hold us up."""
+        stuck = self.monitor and self.monitor.printer.is_alive()
+        for stream in filter(None, () if stuck else (sys.stdout, sys.stderr)):
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # or the interpreter would fail with it too
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if self.monitor and (self.monitor.watcher.hung or stuck):
+            os._exit(status)  # a name look-up that hangs, say, would hold the exit
+        return status
 
 
 def write(text: str) -> None:
@@ -2226,46 +2289,68 @@ def write(text: str) -> None:
         raise OutputError(reason(exc)) from exc
 
 
-def run_command(words: Sequence[str], event: Event) -> None:
-    """Run a command with an event: as JSON on its stdin, and in its environment."""
-    line, variables = format_json(event), {"STATUSWATCH_TEXT": format_text(event)}
-    for key, value in json.loads(line).items():
-        value = ", ".join(value) if isinstance(value, list) else value
-        value = value if isinstance(value, (str, type(None))) else json.dumps(value)
-        variables["STATUSWATCH_" + key.upper()] = shorten(value or "")
-    try:
-        with subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            env={**os.environ, **variables}, start_new_session=True,
-        ) as child:  # fmt: skip
-            try:
-                child.communicate(line.encode(), EXEC_TIMEOUT)
-            finally:
-                if child.returncode is None:  # with all that it started
-                    os.killpg(child.pid, signal.SIGKILL)
-        problem = child.returncode and "exit status %d" % child.returncode
-    except (OSError, ValueError) as exc:
-        problem = reason(exc)
-    except subprocess.TimeoutExpired:
-        problem = "took longer than %g s" % EXEC_TIMEOUT
-    if problem:
-        log.warning("[%s] %s: %s", event.provider, words[0], problem)
+class Commands(Printer):
+    """Runs a command for each event, one after the other."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(self.run_one, None)
+        self.words, self.until, self.dropped = words, float("inf"), 0
+        self.name = "exec"
+
+    def finish(self) -> None:
+        """Run what waits, as far as there is time."""
+        self.until = time.monotonic() + EXEC_LINGER
+        self.inbox.put(None)
+        self.join(EXEC_LINGER + LINGER)
+        if self.dropped:
+            log.warning("%s was not run for %d events", self.words[0], self.dropped)
+
+    def run_one(self, event: Event) -> None:
+        """Run it with an event: as JSON on its stdin, and in its environment."""
+        timeout = min(EXEC_TIMEOUT, self.until - time.monotonic())
+        if timeout <= 0:
+            self.dropped += 1
+            return
+        line, variables = format_json(event), {"TEXT": format_text(event)}
+        for key, value in json.loads(line).items():
+            value = ", ".join(value) if isinstance(value, list) else value
+            value = value if isinstance(value, (str, type(None))) else dumps(value)
+            variables[key.upper()] = shorten(clean(value or ""))
+        more = {b"STATUSWATCH_" + k.encode(): v.encode() for k, v in variables.items()}
+        try:
+            with subprocess.Popen(
+                self.words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                env={**os.environb, **more}, start_new_session=True,
+            ) as child:  # fmt: skip
+                try:
+                    child.communicate(line.encode(), timeout)
+                finally:
+                    if child.returncode is None:  # with all that it started
+                        os.killpg(child.pid, signal.SIGKILL)
+            problem = child.returncode and "exit status %d" % child.returncode
+        except OSError as exc:
+            problem = reason(exc)
+        except subprocess.TimeoutExpired:
+            problem = "took longer than %g s" % timeout
+        if problem:
+            log.warning("[%s] %s: %s", event.provider, self.words[0], problem)
 
 
 def announce(config: Config, watcher: Watcher, once: bool) -> None:
     """Say what is watched: by a banner on a terminal, else by a log line."""
+    if once:
+        return
     pages = len(config.providers)
     every = min((each.interval for each in config.providers), default=INTERVAL)
     sources = [each.url for watch in watcher.watches.values() for each in watch.sources]
     local = all(re.match(r"\w+://(127\.|localhost|\[::1)", url) for url in sources)
-    if every < POLITE and not local and not once:
+    if every < POLITE and not local:
         log.warning("polling more often than every %g s shows nothing new", POLITE)
-    if sys.stdout.isatty() and not once:
-        rule, words = "-" * 40, "Monitoring %d status page(s)\nPoll interval: %gs"
-        write(
-            "\n".join((rule, words % (pages, every), "Press Ctrl+C to stop", rule, ""))
-        )
-    elif not once:
+    if sys.stdout.isatty():
+        rule, words = "-" * 40, "Monitoring %d status page(s)\nPoll interval: %gs\n"
+        about = words % (pages, every) + "Press Ctrl+C to stop"
+        write("%s\n%s\n%s\n" % (rule, about, rule))
+    else:
         words = "Watching %d provider(s) — %d sources (poll every %gs)"
         log.info(words, pages, len(sources), every)
 

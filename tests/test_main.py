@@ -157,11 +157,14 @@ def test_the_help_names_every_option_and_ends_with_examples(capsys):
     assert not caught.value.code
     out = capsys.readouterr().out
     options = "--config --interval --once --state --json --check-config --workers"
+    options += " --status --probe --exec --shard"
     for option in (options + " -v -q --version --help URL").split():
         assert option in out
     assert out.endswith("examples:\n" + out.rpartition("examples:\n")[2])
     examples = out.rpartition("examples:\n")[2].splitlines()
     assert examples and all(line.startswith("  statuswatch") for line in examples)
+    for group in ("what to watch", "what to do instead", "what to remember"):
+        assert "\n%s" % group in out
     assert max(map(len, out.splitlines())) <= 88
 
 
@@ -177,6 +180,18 @@ def test_the_help_names_every_option_and_ends_with_examples(capsys):
         (["--workers", "1.5"], "argument --workers: "),
         (["--no-such-option"], "unrecognized arguments: --no-such-option"),
         (["--state"], "argument --state: "),
+        (["--shard", "0/2"], "argument --shard: "),
+        (["--shard", "3/2"], "argument --shard: "),
+        (["--shard", "1/0"], "argument --shard: "),
+        (["--shard", "-1/2"], "argument --shard: "),
+        (["--shard", "1"], "argument --shard: "),
+        (["--shard", "1/2/3"], "argument --shard: "),
+        (["--shard", "a/b"], "argument --shard: "),
+        (["--exec", ""], "argument --exec: "),
+        (["--exec", "no-such-command-at-all"], "argument --exec: "),
+        (["--exec", "sh 'unbalanced"], "argument --exec: "),
+        (["--once", "--status"], "argument --status: "),
+        (["--probe", "--check-config"], "argument --check-config: "),
     ],
 )
 def test_a_wrong_command_line_is_2(capsys, argv, words):
@@ -392,12 +407,13 @@ def test_once_is_1_if_a_provider_could_not_be_read(capsys, fake, server):
 
 def test_once_at_the_same_time_is_75(capsys, fake):
     holder = statuswatch.StateFile("state.json")
-    assert holder.lock()
+    holder.lock()
     argv = ["--once", "--state", "state.json", fake.url + SUMMARY]
     code, out, err = run(capsys, *argv)
     holder.unlock()
     assert (code, out) == (75, "")
-    assert err == ["ERROR    state.json: another run holds the lock"]
+    path = Path("state.json").resolve()
+    assert err == ["ERROR    %s: another run holds the lock" % path]
     assert fake.requests == []
 
 
@@ -606,6 +622,94 @@ def test_impatience_is_warned_of_unless_all_is_our_own(
     _, logged = announce(*pages)
     words = "polling more often than every 10 s shows nothing new"
     assert logged.count(words) == warned
+
+
+# --- Shares. ---
+
+
+def names_of(capsys, *argv):
+    code, out, err = run(capsys, "--check-config", *argv)
+    assert (code, err) == (0, [])
+    return [line.partition(":")[0] for line in out.splitlines()]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_the_shares_together_are_all_providers_each_once(capsys, count):
+    every = ["P%d" % n for n in range(60)]
+    watch(*["%s = http://127.0.0.1/%s" % (name, name) for name in every])
+    shares = [
+        names_of(capsys, "--shard", "%d/%d" % (k + 1, count)) for k in range(count)
+    ]
+    assert sorted(sum(shares, [])) == sorted(every)
+    for share in shares:
+        assert 60 / count / 3 < len(share) < 60 / count * 2
+        assert share == [name for name in every if name in share]
+
+
+def test_a_share_is_always_the_same(capsys):
+    watch(*["P%d = http://127.0.0.1/%d" % (n, n) for n in range(9)])
+    before = names_of(capsys, "--shard", "1/3")
+    watch(*["P%d = http://127.0.0.1/x%d" % (n, n) for n in reversed(range(20))])
+    after = names_of(capsys, "--shard", "1/3")
+    assert before == ["P1", "P3", "P6"]
+    assert [name for name in reversed(after) if len(name) == 2] == before
+
+
+def test_the_turns_of_a_share_are_spread_over_the_whole_interval(capsys):
+    watch(*["P%d = http://127.0.0.1/%d" % (n, n) for n in range(200)])
+    share = names_of(capsys, "--shard", "1/4")
+    tenths = {int(statuswatch.spread(name) * 10) for name in share}
+    assert tenths == set(range(10))
+
+
+def test_an_empty_share_is_through_at_once_and_else_waits(capsys, fake):
+    watch("A = %s%s" % (fake.url, SUMMARY))
+    (empty,) = [k for k in "12" if not names_of(capsys, "--shard", k + "/2")]
+    share = "--shard", empty + "/2"
+    assert run(capsys, "--once", *share) == (0, "", [])
+    assert run(capsys, "--status", *share) == (0, "All is well.\n", [])
+    process = start(*share)
+    try:
+        assert b"Watching 0 provider(s)" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+    finally:
+        assert finish(process) == (0, "", [])
+    assert fake.requests == []
+
+
+# --- How far it is. ---
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_shows_how_many_are_left_to_read(capsys, server, terminal):
+    class Screen(io.StringIO):
+        isatty = lambda self: terminal  # noqa: E731
+
+    urls = [server.url("healthy/%d" % n) for n in range(3)]
+    screen = Screen()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", screen)
+        with own_logging():
+            assert main(["--once", "-q", "--state", "s.json", *urls]) == 0
+    texts = [part.strip("\r") for part in screen.getvalue().split("\r\x1b[K")]
+    wanted = ["", *["%d provider(s) to read" % n for n in (2, 1)], ""]
+    assert texts == (wanted if terminal else [""])
+
+
+def test_a_terminal_that_is_gone_ends_nothing(capsys, server):
+    class Gone(io.StringIO):
+        def isatty(self):
+            return True
+
+        def write(self, text):
+            raise OSError(5, "Input/output error")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", Gone())
+        patch.setattr(logging, "raiseExceptions", False)
+        with own_logging():
+            argv = ["--once", "--state", "s.json", server.url("healthy")]
+            assert main(argv) == 0
 
 
 # --- The program. ---

@@ -1,4 +1,4 @@
-"""An event is in the state only after it was written and flushed."""
+"""An event is in the state only after it was told: written and flushed, say."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import types
 
 import pytest
 import statuswatch
-from statuswatch import Batch, Event, Printer, StateFile
+from statuswatch import Batch, Event, OutputError, Printer, StateFile
 
 EVENT = Event("NEW_INCIDENT", "Acme", "Acme", status="investigating")
 TEXT = "Acme: investigating\n"
-STORED = {"urls": [], "sources": {}, "memory": "x"}
+STORED = '{"sources":{}}'
 
 
-def form(event):
-    return "%s: %s\n" % (event.product, event.status)
+def tell(event):
+    """What the command line does with an event."""
+    statuswatch.write("%s: %s\n" % (event.product, event.status))
 
 
 class Out(io.StringIO):
@@ -63,10 +64,10 @@ def diary():
     return []
 
 
-def run(monkeypatch, out, state, *batches, form=form):
+def run(monkeypatch, out, state, *batches):
     """Print batches, and None, in this thread; return the printer."""
     monkeypatch.setattr(sys, "stdout", out)
-    printer = Printer(form, state)
+    printer = Printer(tell, state)
     for batch in (*batches, None):
         printer.inbox.put(batch)
     printer.run()
@@ -78,7 +79,7 @@ def test_events_are_written_and_flushed_and_then_committed(monkeypatch, diary):
     batches = Batch("A", (EVENT, EVENT), STORED), Batch("B", (EVENT,), STORED)
     printer = run(monkeypatch, out, State(diary), *batches)
     one = ["write", "flush"]
-    assert diary == [*one, "commit A", "save", *one, "commit B", "save"]
+    assert diary == [*one * 2, "commit A", "save", *one, "commit B", "save"]
     assert out.getvalue() == TEXT * 3 and printer.failure == ""
 
 
@@ -110,7 +111,7 @@ def test_after_an_output_that_failed_nothing_is_committed(
 ):
     told = []
     monkeypatch.setattr(sys, "stdout", Out(diary, {where: error}))
-    printer = Printer(form, State(diary))
+    printer = Printer(tell, State(diary))
     printer.on_failure = lambda: told.append(printer.failure)
     for batch in (Batch("A", (EVENT,), STORED), Batch("B", (), STORED), None):
         printer.inbox.put(batch)
@@ -130,6 +131,59 @@ def test_what_was_committed_before_the_failure_stays(monkeypatch, diary):
     printer = run(monkeypatch, Filling(diary), State(diary), *batches)
     assert diary == ["write", "flush", "commit A", "save", "write", "flush"]
     assert printer.failure == "No space left on device"
+
+
+def test_an_event_that_fails_keeps_all_of_its_batch_out_of_the_state(diary):
+    """The first of them is told again by the next run: at least once."""
+    batches = Batch("A", (EVENT,), STORED), Batch("B", (EVENT, EVENT), STORED)
+    told, failures = [], []
+
+    def tell(event):
+        if len(told) == 2:
+            raise OutputError("enough")
+        told.append(event)
+
+    printer = Printer(tell, State(diary))
+    printer.on_failure = lambda: failures.append(printer.failure)
+    for batch in (*batches, Batch("C", (EVENT,), STORED), Batch("D", (), STORED), None):
+        printer.inbox.put(batch)
+    printer.run()
+    assert diary == ["commit A", "save"]
+    assert told == [EVENT] * 2 and failures == ["enough"]
+
+
+def test_what_was_told_within_the_second_before_a_failure_is_committed(diary):
+    told = []
+
+    def tell(event):
+        if len(told) == 2:
+            raise OutputError("enough")
+        told.append(event)
+
+    printer = Printer(tell, State(diary))
+    for name in "ABC":
+        printer.inbox.put(Batch(name, (EVENT,), STORED))
+    printer.inbox.put(None)
+    printer.run()
+    assert diary == ["commit A", "save", "commit B", "save"]
+
+
+def test_a_mistake_of_who_is_told_is_logged_and_the_event_counts_as_told(diary, caplog):
+    told = []
+
+    def tell(event):
+        told.append(event)
+        raise KeyError("a mistake")
+
+    printer = Printer(tell, State(diary))
+    for batch in (Batch("A", (EVENT, EVENT), STORED), None):
+        printer.inbox.put(batch)
+    printer.run()
+    assert told == [EVENT] * 2 and diary == ["commit A", "save"]
+    assert [r.getMessage() for r in caplog.records] == [
+        "[Acme] an event was not taken"
+    ] * 2
+    assert caplog.records[0].exc_info[0] is KeyError and printer.failure == ""
 
 
 def test_nothing_is_printed_after_the_failure(monkeypatch, diary):
@@ -179,13 +233,34 @@ def test_the_state_is_saved_once_a_second_at_most(monkeypatch, diary):
     arrivals = [(n / 10, batch) for n in range(25)] + [(9.0, batch), (9.2, None)]
     inbox, out = Inbox(monkeypatch, *arrivals), Out(diary)
     monkeypatch.setattr(sys, "stdout", out)
-    printer = Printer(form, Timed(diary))
+    printer = Printer(tell, Timed(diary))
     printer.inbox = inbox
     printer.run()
     assert out.getvalue() == TEXT * 26
     assert saves == pytest.approx([0, 1, 2, 3, 9], abs=0.11)
     assert inbox.waits[0] is None  # it waits, and does not look again and again
     assert len(inbox.waits) <= len(arrivals) + len(saves)
+
+
+@pytest.mark.parametrize("cost, pause", [(0.1, 1), (2, 10)])
+def test_a_state_that_is_slow_to_save_is_saved_less_often(
+    monkeypatch, diary, cost, pause
+):
+    saves = []
+
+    class Slow(State):
+        def save(self):
+            inbox.now += cost
+            saves.append(inbox.now - 1000)
+
+    batch = Batch("A", (), STORED)
+    inbox = Inbox(monkeypatch, *[(n / 5, batch) for n in range(300)], (60, None))
+    printer = Printer(tell, Slow(diary))
+    printer.inbox = inbox
+    printer.run()
+    gaps = [later - sooner for sooner, later in zip(saves, saves[1:])]
+    assert gaps[:-1] and max(gaps) <= pause + cost + 0.41
+    assert min(gaps[:-1]) >= pause
 
 
 def test_without_a_state_nothing_waits(monkeypatch, diary):
@@ -198,7 +273,7 @@ def test_without_a_state_nothing_waits(monkeypatch, diary):
     arrivals = [(n / 10, Batch("A", (EVENT,), None)) for n in range(5)]
     inbox = Inbox(monkeypatch, *arrivals, (9.2, None))
     monkeypatch.setattr(sys, "stdout", Timed(diary))
-    printer = Printer(form, None)
+    printer = Printer(tell, None)
     printer.inbox = inbox
     printer.run()
     assert written == [0, 0.1, 0.2, 0.3, 0.4]
@@ -207,7 +282,7 @@ def test_without_a_state_nothing_waits(monkeypatch, diary):
 def test_a_state_that_cannot_be_written_is_tried_again(monkeypatch, tmp_path):
     state = StateFile(str(tmp_path / "gone" / "state.json"))
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    printer = Printer(form, state)
+    printer = Printer(tell, state)
     inbox = Inbox(monkeypatch, (0, Batch("A", (), STORED)), (5.5, None))
     printer.inbox, get = inbox, inbox.get
 
@@ -226,7 +301,7 @@ def test_a_state_that_cannot_be_written_is_tried_again(monkeypatch, tmp_path):
 def test_it_is_a_thread_that_holds_up_no_exit(monkeypatch, diary):
     out, state = Out(diary), State(diary)
     monkeypatch.setattr(sys, "stdout", out)
-    printer = Printer(form, state)
+    printer = Printer(tell, state)
     assert (printer.name, printer.daemon) == ("printer", True)
     printer.start()
     printer.inbox.put(Batch("A", (EVENT,), STORED))

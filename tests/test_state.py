@@ -15,7 +15,8 @@ import sys
 import time
 
 import pytest
-from statuswatch import FORGET, ConfigError, StateFile
+import statuswatch
+from statuswatch import FORGET, ConfigError, StateFile, StateLocked
 
 NOW = int(time.time())
 PROVIDERS = {
@@ -29,14 +30,17 @@ def debug(caplog):
     caplog.set_level(logging.DEBUG, "statuswatch")
 
 
+def save(path, providers):
+    state = StateFile(str(path))
+    state.providers = {name: statuswatch.dumps(p) for name, p in providers.items()}
+    state.save()
+
+
 @pytest.fixture
 def path(tmp_path):
     """Where a state is that was saved."""
-    path = tmp_path / "state.json"
-    state = StateFile(str(path))
-    state.providers = PROVIDERS
-    state.save()
-    return path
+    save(tmp_path / "state.json", PROVIDERS)
+    return tmp_path / "state.json"
 
 
 @pytest.fixture
@@ -45,9 +49,13 @@ def unlocking():
     with contextlib.ExitStack() as stack:
 
         def lock(state):
-            locked = state.lock()
+            try:
+                state.lock()
+            except StateLocked as exc:
+                assert str(exc) == "%s: another run holds the lock" % state.path
+                return False
             stack.callback(state.unlock)
-            return locked
+            return True
 
         yield lock
 
@@ -55,7 +63,7 @@ def unlocking():
 def load(path):
     state = StateFile(str(path))
     state.load()
-    return state.providers
+    return {name: json.loads(text) for name, text in state.providers.items()}
 
 
 def names(folder):
@@ -150,7 +158,6 @@ def test_one_run_has_the_lock_and_no_other(tmp_path, unlocking):
     assert unlocking(second) is False
     assert unlocking(StateFile(path + "2")) is True
     first.unlock()
-    first._lock = -1
     assert unlocking(StateFile(path)) is True
 
 
@@ -164,7 +171,7 @@ def test_the_lock_is_one_for_other_programs_too(tmp_path, unlocking):
 def test_the_lock_ends_with_the_process(tmp_path, unlocking):
     path = str(tmp_path / "state.json")
     code = "import statuswatch, sys, os; s = statuswatch.StateFile(sys.argv[1])\n"
-    code += "assert s.lock(); os._exit(0)"
+    code += "s.lock(); os._exit(0)"
     subprocess.run([sys.executable, "-c", code, path], check=True, timeout=30)
     assert unlocking(StateFile(path)) is True
 
@@ -316,23 +323,20 @@ def test_what_is_no_file_is_refused_and_not_touched(tmp_path):
 
 def test_a_state_may_be_a_link(path, tmp_path):
     (tmp_path / "link.json").symlink_to(path)
-    state = StateFile(str(tmp_path / "link.json"))
-    state.load()
-    assert state.providers == PROVIDERS
-    state.save()
+    assert load(tmp_path / "link.json") == PROVIDERS
+    save(tmp_path / "link.json", PROVIDERS)
     assert (tmp_path / "link.json").is_symlink() and load(path) == PROVIDERS
 
 
 def test_who_was_not_read_for_long_is_forgotten(tmp_path):
-    state = StateFile(str(tmp_path / "state.json"))
     old, young = NOW - FORGET - 60, NOW - FORGET + 3600
-    state.providers = {
+    providers = {
         "old": {"sources": {"a": {"read_at": old}, "b": {"failed_at": old}}},
         "read": {"sources": {"a": {"read_at": young}, "b": {"read_at": old}}},
         "tried": {"sources": {"a": {"read_at": old, "failed_at": young}}},
         "never": {"sources": {}},
     }
-    state.save()
+    save(tmp_path / "state.json", providers)
     assert set(load(tmp_path / "state.json")) == {"read", "tried"}
 
 
@@ -377,7 +381,7 @@ def test_a_folder_that_is_gone_is_said(tmp_path, caplog):
 def test_a_write_that_ends_half_way_leaves_the_old_state(path, monkeypatch):
     body = path.read_bytes()
     state = StateFile(str(path))
-    monkeypatch.setattr(StateFile, "_encoded", lambda self: b"x" * (1 << 20))
+    monkeypatch.setattr(StateFile, "_sealed", lambda *_: b"x" * (1 << 20))
     resource = pytest.importorskip("resource")
     signal = pytest.importorskip("signal")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -95,6 +95,11 @@ def told(events):
     return [(e.components[0] if e.component_id else e.title, e.status) for e in events]
 
 
+def read(result):
+    """The sources that were read."""
+    return [source for source, _ in result.reads]
+
+
 def again(watch):
     """The watch as it is after a restart."""
     return Watch(watch.provider, json.loads(json.dumps(watch.stored())))
@@ -111,7 +116,7 @@ def test_a_first_poll_is_silent_and_says_what_it_saw(watch, fake, fetcher, caplo
     fake.do('incident db investigating "Errors" "We look."')
     result = poll(watch, fetcher)
     assert (result.events, result.failed, result.changed) == ([], [], True)
-    assert result.read == watch.sources
+    assert read(result) == watch.sources
     assert [request.path for request in fake.requests] == ["/history.atom", SUMMARY]
     assert messages(caplog, logging.INFO) == [
         "[Acme] Seeded — 1 incidents, 1 components"
@@ -139,11 +144,12 @@ def test_what_has_not_changed_is_not_parsed(watch, fake, fetcher, monkeypatch):
     watch.pending = False
     monkeypatch.setattr(statuswatch, "parse", lambda *_: pytest.fail("parsed"))
     monkeypatch.setattr(statuswatch, "Tracker", lambda *_: pytest.fail("observed"))
-    assert poll(watch, fetcher) == ((), watch.sources, [], False)
+    unchanged = [(source, None) for source in watch.sources]
+    assert poll(watch, fetcher) == ((), unchanged, [], False, {})
     assert [request.status for request in fake.requests[2:]] == [304, 304]
     for source in watch.sources:
         source.etag = source.modified = ""
-    assert poll(watch, fetcher) == ((), watch.sources, [], False)
+    assert poll(watch, fetcher) == ((), unchanged, [], False, {})
     assert [request.status for request in fake.requests[4:]] == [200, 200]
     assert all(source.etag for source in watch.sources)
 
@@ -164,7 +170,7 @@ def test_a_failed_read_changes_nothing(watch, fake, fetcher, no_waits, what, pat
     fake.do("fail %s 3600%s" % (what, path))
     if not path:
         with_errors = poll(watch, fetcher)
-        assert with_errors.events == () and with_errors.read == []
+        assert with_errors.events == () and read(with_errors) == []
         assert [source for source, _ in with_errors.failed] == watch.sources
         assert all(isinstance(e, PollError) for _, e in with_errors.failed)
         assert watch.memory == memory
@@ -223,7 +229,8 @@ def test_a_stale_copy_is_set_aside_twice(server, fetcher, caplog):
     page.version = 0
     for _ in range(2):
         result = poll(watch, fetcher)
-        assert result == ((), [], [], False) or result == ([], [], [], True)
+        assert result[:3] in (((), [], []), ([], [], []))
+        assert result.changed == (result.events == [])
         assert source.etag == '"v1"'
     assert messages(caplog, logging.DEBUG)[-1] == "%s: set aside: a stale copy" % url
     assert told(poll(watch, fetcher).events) == [("Component 0 of page", "operational")]
@@ -237,10 +244,10 @@ def test_another_pages_document_seeds_afresh_the_third_time(fake, fetcher, caplo
     fake.do('page "Other"')
     fake.do('incident db investigating "Errors" "We look."')
     for _ in range(2):
-        assert poll(watch, fetcher).read == []
+        assert read(poll(watch, fetcher)) == []
     assert messages(caplog) == []
     result = poll(watch, fetcher)
-    assert (result.events, result.read) == ([], watch.sources)
+    assert (result.events, read(result)) == ([], watch.sources)
     url = fake.url + SUMMARY
     words = "%s is another page now: seeding afresh" % url
     assert messages(caplog) == [words]
@@ -254,10 +261,10 @@ def test_polls_in_a_row_are_what_counts(fake, fetcher):
     poll(watch, fetcher)
     for _ in range(3):
         fake.do('page "Other"')
-        assert poll(watch, fetcher).read == []
-        assert poll(watch, fetcher).read == []
+        assert read(poll(watch, fetcher)) == []
+        assert read(poll(watch, fetcher)) == []
         fake.do('page "Example"')
-        assert poll(watch, fetcher).read == watch.sources
+        assert read(poll(watch, fetcher)) == watch.sources
 
 
 def test_an_unchanged_page_in_between_is_a_read_too(server, fetcher):
@@ -265,8 +272,8 @@ def test_an_unchanged_page_in_between_is_a_read_too(server, fetcher):
     steps = ["wrong_tenant", "wrong_tenant", "healthy"]
     server.play("page", ["healthy", *steps * 3])
     watch = Watch(Provider("Acme", (server.url("play/page"),)), {})
-    read = [len(poll(watch, fetcher).read) for _ in range(10)]
-    assert read == [1] + [0, 0, 1] * 3
+    seen = [len(read(poll(watch, fetcher))) for _ in range(10)]
+    assert seen == [1] + [0, 0, 1] * 3
 
 
 def test_a_page_whose_first_read_failed_seeds_when_it_succeeds(
@@ -291,7 +298,7 @@ def test_a_page_whose_first_read_failed_seeds_when_it_succeeds(
 def test_a_watch_is_stored_and_made_again(watch, fake, fetcher):
     poll(watch, fetcher)
     stored = watch.stored()
-    assert set(stored) == {"found", "sources", "memory"}
+    assert set(stored) == {"found", "sources", "events", "polls", "memory"}
     text = json.dumps([stored["found"], stored["sources"]])
     assert fake.url not in text and "not_before" not in text and "away" not in text
     made = again(watch)
@@ -416,7 +423,7 @@ def test_a_page_of_no_platform_that_we_know_is_a_failure(server, fetcher):
     watch = Watch(Provider("Acme", (url,)), {})
     for _ in range(2):
         result = poll(watch, fetcher)
-        assert not result.events and not result.read
+        assert not result.events and not read(result)
         ((source, error),) = result.failed
         assert source.url == url and isinstance(error, PollError)
     paths = {request.path for request in server.requests}
@@ -447,12 +454,19 @@ def test_sources_that_no_longer_work_are_looked_for_again(fake, fetcher, no_wait
     assert urls == [fake.url + "/history.rss", fake.url + SUMMARY]
 
 
+class Memory:
+    """A state that is only asked what it has."""
+
+    def __init__(self, **providers):
+        self.providers = providers
+
+
 # --- What is asked, and when. ---
 
 
 def test_a_source_that_must_wait_is_not_asked(watch, fake, fetcher):
     watch.sources[0].not_before = time.monotonic() + 100
-    assert poll(watch, fetcher).read == watch.sources[1:]
+    assert read(poll(watch, fetcher)) == watch.sources[1:]
     assert [request.path for request in fake.requests] == [SUMMARY]
 
 
@@ -461,7 +475,7 @@ def test_a_page_that_is_fresh_is_not_asked_again(server, fetcher):
     now = time.monotonic()
     poll(watch, fetcher)
     assert watch.sources[0].not_before == pytest.approx(now + 50, abs=5)
-    assert poll(watch, fetcher).read == []
+    assert read(poll(watch, fetcher)) == []
     assert len(server.requests) == 1
 
 
@@ -496,7 +510,7 @@ def test_validators_are_left_out_every_six_hours(server, fetcher):
 def test_a_page_that_moved_for_good_is_asked_there_after_five_polls(server, fetcher):
     watch = Watch(Provider("Acme", (server.url("moved"),)), {})
     for _ in range(7):
-        assert poll(watch, fetcher).read
+        assert read(poll(watch, fetcher))
     paths = [request.path for request in server.requests]
     assert paths == ["/moved", "/healthy/page"] * 5 + ["/healthy/page"] * 2
     made = again(watch)
@@ -510,7 +524,7 @@ def test_five_different_places_are_no_move(server, fetcher):
     server.play("page", steps)
     watch = Watch(Provider("Acme", (server.url("play/page"),)), {})
     for _ in range(7):
-        assert poll(watch, fetcher).read
+        assert read(poll(watch, fetcher))
     assert [r.path for r in server.requests[::2]] == ["/play/page"] * 7
 
 
@@ -519,7 +533,7 @@ def test_a_redirect_that_is_gone_meanwhile_begins_anew(server, fetcher):
     server.play("page", [move] * 4 + ["healthy"] + [move])
     watch = Watch(Provider("Acme", (server.url("play/page"),)), {})
     for _ in range(9):
-        assert poll(watch, fetcher).read
+        assert read(poll(watch, fetcher))
     assert len(server.requests_of("play")) == 9
 
 
@@ -611,7 +625,7 @@ class Sim:
         watcher = self.watcher(*providers, state=state)
         self.at(seconds, lambda: self.put(STOP))
         try:
-            watcher.run(once, reload)
+            watcher.run(once, reload, statuswatch.notify)
         finally:
             watcher.fetcher._adapter.close()
         return list(self.outbox.queue)
@@ -896,6 +910,229 @@ def test_a_provider_that_is_gone_is_no_sign_either(sim, server, caplog):
     assert not [line for line in messages(caplog) if "our own network" in line]
 
 
+@pytest.mark.parametrize("stop", [1, None])
+def test_an_end_before_it_is_sure_is_one_line_too(sim, server, caplog, stop):
+    """Nothing was ever reached, and not everybody was asked."""
+    refuse = server.url("refuse")
+    providers = [Provider("P%d" % n, ("%s/%d" % (refuse, n),)) for n in range(5)]
+    sim.lasts.update({"P%d" % n: 9.0 for n in range(2, 5)})
+    sim.run(stop or 4, *providers)
+    assert ["our own network" in line for line in messages(caplog)] == [True]
+    debug = [line for line in messages(caplog, logging.DEBUG) if "refused" in line]
+    assert len(debug) == 2
+
+
+def test_an_end_after_one_was_reached_names_who_was_not(sim, server, caplog):
+    refuse, fine = server.url("refuse"), server.url("healthy")
+    providers = [Provider("P%d" % n, ("%s/%d" % (refuse, n),)) for n in range(2)]
+    sim.lasts.update(P0=2, P1=3, Slow=99)
+    sim.run(4, Provider("Fine", (fine,)), Provider("Slow", (fine,)), *providers)
+    assert sorted(messages(caplog)) == [
+        "[P%d] %s/%d: Connection refused" % (n, refuse, n) for n in range(2)
+    ]
+
+
+def test_an_end_after_a_single_failure_names_it(sim, server, caplog):
+    refuse = server.url("refuse")
+    sim.lasts.update(Slow=99)
+    acme = Provider("Acme", (refuse,))
+    sim.run(4, acme, Provider("Slow", (server.url("healthy"),)))
+    assert messages(caplog) == ["[Acme] %s: Connection refused" % refuse]
+
+
+def test_a_network_that_is_still_down_at_the_end_is_not_told_again(
+    sim, fake, caplog, server
+):
+    first = Provider("A", (fake.url + SUMMARY,))
+    second = Provider("B", (fake.url + "/api/v2/components.json",))
+    sim.at(50, lambda: fake.do("fail drop 99999"))
+    sim.run(200, first, second)
+    assert ["our own network" in line for line in messages(caplog)] == [True]
+
+
+def test_a_network_that_was_down_the_last_time_too_is_not_told_again(
+    monkeypatch, no_waits, server, caplog
+):
+    """For cron: a line when it goes, not one a minute."""
+    refuse = server.url("refuse")
+    providers = [Provider("P%d" % n, ("%s/%d" % (refuse, n),)) for n in range(3)]
+    memory = Memory()
+    for _ in range(3):
+        batches = Sim(monkeypatch).run(99, *providers, once=True, state=memory)
+        memory = Memory(**{batch.provider: batch.stored for batch in batches})
+    assert ["our own network" in line for line in messages(caplog)] == [True]
+
+
+# --- News of many at once. ---
+
+
+def storms(caplog):
+    return [line for line in messages(caplog) if "do they share it" in line]
+
+
+@pytest.fixture
+def many(server):
+    return [
+        Provider("P%d" % n, (server.url("healthy/p%d" % n),), interval=10)
+        for n in range(7)
+    ]
+
+
+@pytest.mark.parametrize(
+    "count, gap, told", [(4, 0, 0), (5, 0, 1), (5, 80, 0), (7, 20, 1)]
+)
+def test_five_with_news_within_five_minutes_are_a_storm(
+    sim, server, many, caplog, count, gap, told
+):
+    for n in range(count):
+        sim.at(50 + gap * n, server.page("p%d" % n).advance)
+    sim.run(900, *many)
+    lines = storms(caplog)
+    assert len(lines) == told
+    for line in lines:
+        assert line.startswith("5 providers report something within 5 minutes; ")
+        named = line.rpartition("? ")[2].split(", ")
+        assert sorted(named) == ["P0", "P1", "P2", "P3", "P4"] or not gap
+
+
+def test_each_storm_is_told_once(sim, server, many, caplog):
+    for at in (50, 100, 2000):
+        for n in range(7):
+            sim.at(at, server.page("p%d" % n).advance)
+    sim.at(1000, server.page("p0").advance)
+    sim.run(3000, *many)
+    assert len(storms(caplog)) == 2
+
+
+def test_news_of_one_again_and_again_is_no_storm(sim, server, many, caplog):
+    for n in range(20):
+        sim.at(50 + 12 * n, server.page("p0").advance)
+    sim.run(400, *many)
+    assert storms(caplog) == []
+
+
+def test_what_happened_while_we_were_away_is_no_storm(
+    monkeypatch, no_waits, server, many, caplog
+):
+    batches = Sim(monkeypatch).run(20, *many, state=Memory())
+    state = Memory(**{batch.provider: batch.stored for batch in batches})
+    for n in range(7):
+        server.page("p%d" % n).advance()
+    later = Sim(monkeypatch)
+    later.set_by = HOUR
+    events = [e for batch in later.run(20, *many, state=state) for e in batch.events]
+    assert len({event.provider for event in events if event.while_away}) == 7
+    assert storms(caplog) == []
+
+
+# --- What the filters hold back. ---
+
+
+def held_back(caplog):
+    return [m for m in messages(caplog, logging.INFO) if "not told" in m]
+
+
+def test_what_is_not_told_is_counted_once_an_hour_and_at_the_end(
+    sim, caplog, monkeypatch, server
+):
+    """So that silence can be audited."""
+    counts = {50.0: {"components": 2}, 90.0: {"components": 1, "maintenance": 1}}
+    counts[4000.0] = {"min_impact": 3}
+    working = statuswatch.poll
+
+    def polled(watch, fetcher):
+        due = [at for at in counts if at <= sim.now and watch.provider.name == "A"]
+        suppressed = counts.pop(due[0]) if due else {}
+        return working(watch, fetcher)._replace(suppressed=suppressed)
+
+    monkeypatch.setattr(statuswatch, "poll", polled)
+    url = server.url("healthy")
+    sim.at(3599, lambda: held_back(caplog) == [] or pytest.fail("too early"))
+    sim.at(3602, lambda: len(held_back(caplog)) == 1 or pytest.fail("too late"))
+    sim.run(5000, Provider("A", (url + "/a",)), Provider("B", (url + "/b",)))
+    assert held_back(caplog) == [
+        "[A] not told: 3 by components, 1 by maintenance",
+        "[A] not told: 3 by min_impact",
+    ]
+
+
+def test_a_filter_that_held_back_nothing_is_not_told(sim, server, caplog):
+    sim.run(5000, Provider("A", (server.url("healthy"),)))
+    assert held_back(caplog) == []
+
+
+def test_a_poll_counts_what_the_tracker_held_back(
+    summary, fetcher, monkeypatch, caplog
+):
+    class Tracker(statuswatch.Tracker):
+        def observe(self, reads):
+            super().observe(reads)
+            self.suppressed["components"] = 2
+            self.missing = [("apy", "API"), ("quux", "")]
+
+    monkeypatch.setattr(statuswatch, "Tracker", Tracker)
+    assert dict(poll(summary, fetcher).suppressed) == {"components": 2}
+    assert messages(caplog) == [
+        statuswatch.MISSING % ("Acme", "apy", "API"),
+        statuswatch.MISSING % ("Acme", "quux", "nothing like it"),
+    ]
+
+
+# --- Counters. ---
+
+
+def test_polls_and_events_are_counted_in_the_state(monkeypatch, no_waits, fake):
+    provider = Provider("Acme", (fake.url + SUMMARY,))
+    sim = Sim(monkeypatch)
+    sim.at(50, lambda: fake.do("component api major_outage"))
+    sim.at(50, lambda: fake.do('incident db investigating "Errors" "We look."'))
+    sim.at(100, lambda: fake.do("fail 403 99999"))
+    sim.run(150, provider)
+    counts = sim.made.watches["Acme"].polls
+    assert counts["changed"] == 2 and counts["failed"] == 2
+    assert sum(counts.values()) == len(sim.times())
+    stored = sim.made.watches["Acme"].stored()
+    assert (stored["events"], stored["polls"]) == (2, counts)
+    fake.do("ok")
+    fake.do("component api operational")
+    before = dict(counts)
+    sim = Sim(monkeypatch)
+    sim.now = 200.0
+    batches = sim.run(999, provider, once=True, state=Memory(Acme=json.dumps(stored)))
+    stored = json.loads(batches[-1].stored)
+    assert told(batches[-1].events) == [("API", "operational")]
+    assert stored["events"] == 3
+    assert stored["polls"] == {**before, "changed": before["changed"] + 1}
+
+
+def test_a_poll_that_asked_nothing_or_was_cut_is_not_counted(server):
+    urls = server.url("healthy"), server.url("accept_and_hang")
+    later, hang = [Provider(url[-4:], (url,)) for url in urls]
+    watcher = Watcher(Config((later, hang)), queue.Queue(), None)
+    watcher.watches[later.name].sources[0].not_before = time.monotonic() + 100
+    polls = []
+    watcher.on_poll = lambda watch, result: polls.append(watch.provider.name)
+    with running(watcher):
+        wait_for(lambda: server.requests and polls)
+    assert polls == [later.name, hang.name] and len(server.requests) == 1
+    assert [watch.polls for watch in watcher.watches.values()] == [{}, {}]
+
+
+# --- Workers. ---
+
+
+@pytest.mark.parametrize(
+    "count, given, workers",
+    [(1, 0, 16), (1600, 0, 16), (3000, 0, 30), (20000, 0, 128), (3000, 5, 5)],
+)
+def test_there_are_as_many_workers_as_it_takes(monkeypatch, count, given, workers):
+    monkeypatch.setattr(Watcher, "adopt", lambda *_: None)
+    providers = (Provider("A", ("http://127.0.0.1/x",)),) * count
+    watcher = Watcher(Config(providers, given), queue.Queue(), None)
+    assert [pool._max_workers for pool in watcher._pools] == [workers, 4 * workers]
+    watcher.fetcher.close()
+
+
 # --- Supervision. ---
 
 
@@ -923,13 +1160,6 @@ def test_an_unexpected_failure_is_logged_and_the_provider_polled_again(
     assert errors[0].exc_info[0] is RuntimeError
     assert messages(caplog) == ["[Acme] %s: unexpected failure" % urls[0]]
     assert batches == []
-
-
-class Memory:
-    """A state that is only asked what it has."""
-
-    def __init__(self, **providers):
-        self.providers = providers
 
 
 def test_news_is_handed_on_with_the_state_in_which_it_is_told(sim, fake, caplog):
@@ -1191,6 +1421,16 @@ def test_the_scheduler_ends_what_takes_too_long(server, caplog):
         thread.join(10)
     (warning,) = messages(caplog)
     assert "took " in warning
+
+
+def test_it_ends_with_the_program_that_it_is_part_of(server, caplog):
+    """Where nobody said stop, threads take no more work once the program ends."""
+    provider = Provider("Acme", (server.url("healthy"),))
+    watcher = Watcher(Config((provider,)), queue.Queue(), None)
+    for pool in watcher._pools:
+        pool.shutdown()
+    watcher.run()
+    assert server.requests == [] and messages(caplog) == []
 
 
 def test_a_stop_does_not_wait_for_dead_servers(server):
