@@ -322,6 +322,7 @@ class FaultServer:
         self.requests: List[Request] = []
         self.connections: List[Connection] = []
         self.documents: Dict[str, Tuple[bytes, str]] = {}
+        self.errors: List[str] = []  # of tricks; a test that had any tested nothing
         self.closing = threading.Event()
         self.port = 0  # the same on every address, where it is free there
         self._pages: Dict[str, StatusPage] = {}
@@ -347,6 +348,8 @@ class FaultServer:
             thread.join(timeout=5)
         for sock in sockets:
             sock.close()
+        if self.errors and not any(exc_info):
+            raise RuntimeError("the fault server failed: " + self.errors[0])
 
     # what a test asks for
 
@@ -467,6 +470,8 @@ class FaultServer:
                 handler(self, sock, connection)
         except (Gone, OSError):
             pass  # the client had enough: that is what we are for
+        except Exception as exc:  # ours: what is tested now is another trick
+            self.errors.append(repr(exc))
         finally:
             connection.closed_at = time.monotonic()
             with self._lock:
@@ -1076,6 +1081,32 @@ def apache_etag(exchange: Exchange) -> None:
 
 
 @trick
+def odd_etag(exchange: Exchange) -> None:
+    """The version in `?form=`, as an ETag that is none; it must come back as it is."""
+    version = exchange.page.version
+    tag = exchange.query["form"] % version
+    if exchange.request.header("If-None-Match") == tag:
+        exchange.respond(304)
+        exchange.page.delivered(version)
+    else:
+        exchange.healthy(headers=[("ETag", tag)], etag=False)
+
+
+@trick
+def hostile_headers(exchange: Exchange) -> None:
+    """`?status=` (200): each header that a client may read drives a terminal."""
+    poison = b"\x1b[31m\x9b2J\x07 \xc2\x9b31m \xe2\x80\xae"
+    names = "Content-Type Cache-Control Age Date ETag Last-Modified Content-Encoding"
+    body, location = exchange.page.snapshot()[1], b"http://127.0.0.1:1/" + poison
+    values: List[Tuple[str, Union[str, bytes]]]
+    values = [(name, b"x; charset=" + poison) for name in names.split()]
+    values += [("Location", location), ("Retry-After", b"1" + poison)]
+    values += [("Content-Length", b"%d" % len(body)), ("Connection", "close")]
+    head = head_bytes(int(exchange.query.get("status", "200")), values)
+    exchange.send(head.replace(b"Reason", b"R" + poison, 1) + body)
+
+
+@trick
 def set_cookie(exchange: Exchange) -> None:
     cookie = ("Set-Cookie", "session=follow-me; Path=/")
     exchange.healthy(headers=[cookie])
@@ -1227,9 +1258,32 @@ def long_comment_xml() -> bytes:
 
 
 @xml_document
+def long_namespace_xml() -> bytes:
+    """A namespace of 1 MB that stands, written out, in the name of 2,000 elements."""
+    names = "".join("<a:n%d/>" % n for n in range(2000))
+    attributes = ' xmlns:a="%s"' % ("n" * 1000000)
+    return atom_feed([("bomb", "x" + names)], attributes=attributes)
+
+
+@xml_document
 def many_entries_xml() -> bytes:
     """A valid feed of 6,000 incidents, 4 MB."""
     return atom_feed([("n%d" % n, "Incident %d" % n) for n in range(6000)])
+
+
+@xml_document
+def most_entries_xml() -> bytes:
+    """As many entries as a limit of 50,000 tags and attributes lets through."""
+    text = "<entry><id>n%d</id></entry>"
+    entries = "".join(text % n for n in range(14000))
+    return atom_feed([]).replace(b"</feed>", entries.encode() + b"</feed>")
+
+
+@xml_document
+def many_labels_xml() -> bytes:
+    """An entry with 40,000 updates in its escaped HTML, none unlike another."""
+    update = "&lt;small&gt;x&lt;/small&gt;&lt;strong&gt;x&lt;/strong&gt;x"
+    return atom_feed([("bomb", "x")], text=update * 40000)
 
 
 @xml_document
@@ -1304,6 +1358,77 @@ def many_incidents(page: StatusPage) -> bytes:
     row = json.dumps({"id": "%07d", "name": "x", "status": "investigating"})
     rows = ",".join(row % number for number in range(75000))
     return page_with(page, incidents="[%s]" % rows)
+
+
+@json_document
+def many_strings(page: StatusPage) -> bytes:
+    """Just under 5 MB of short strings in one list."""
+    return page_with(page, extra="[%s]" % ",".join('"%05x"' % n for n in range(600000)))
+
+
+@json_document
+def many_keys(page: StatusPage) -> bytes:
+    """Just under 5 MB of members of one object."""
+    return page_with(
+        page, extra="{%s}" % ",".join('"%05x":0' % n for n in range(480000))
+    )
+
+
+@json_document
+def many_numbers(page: StatusPage) -> bytes:
+    return page_with(page, extra="[%s]" % ",".join(["0.1"] * 1200000))
+
+
+@json_document
+def most_incidents(page: StatusPage) -> bytes:
+    """As many incidents as a limit of 60,000 values lets through."""
+    rows = ",".join('{"id":"i%d","status":"resolved"}' % n for n in range(19000))
+    return page_with(page, incidents="[%s]" % rows)
+
+
+@json_document
+def most_components(page: StatusPage) -> bytes:
+    """As many components; every one has another status at each request."""
+    status = "operational" if time.monotonic_ns() % 2 else "major_outage"
+    row = '{"id":"c%d","name":"c%d","status":"' + status + '"}'
+    rows = ",".join(row % (n, n) for n in range(14000))
+    return page_with(page, components="[%s]" % rows)
+
+
+def one_incident(page: StatusPage, updates: List[Any], **more: Any) -> bytes:
+    """The page, later than ever, with one incident that has these updates."""
+    later = StatusPage(page.name, version=page.version + 1)
+    row = dict(later.incident(0), id=page.name + "-flood", incident_updates=updates)
+    document = {**later.document(), "incidents": [{**row, **more}]}
+    return json.dumps(document).encode()
+
+
+@json_document
+def same_updates(page: StatusPage) -> bytes:
+    """4,000 updates that nothing tells apart."""
+    return one_incident(page, [{}] * 4000)
+
+
+@json_document
+def many_updates(page: StatusPage) -> bytes:
+    updates = [{"id": "u%d" % n, "body": "Update %d" % n} for n in range(8000)]
+    return one_incident(page, updates)
+
+
+@json_document
+def long_title(page: StatusPage) -> bytes:
+    """A title and an address that 300 updates repeat: 200 MB to print."""
+    updates = [{"id": "u%d" % n} for n in range(300)]
+    url = "http://status.test/" + "u" * 300000
+    return one_incident(page, updates, name="t" * 400000, shortlink=url)
+
+
+@json_document
+def many_names(page: StatusPage) -> bytes:
+    """10,000 affected components that 1,000 updates repeat: 100 MB to print."""
+    updates = [{"id": "u%d" % n} for n in range(1000)]
+    components = [{"id": "c%d" % n, "name": "c%d" % n} for n in range(10000)]
+    return one_incident(page, updates, components=components)
 
 
 @json_document

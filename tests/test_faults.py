@@ -294,6 +294,42 @@ def test_broken_bodies(server):
     assert len(ask(server.url("two_lengths"))[1].get_all("Content-Length")) == 2
 
 
+FLOODS = ["same_updates", "many_updates", "long_title", "many_names"]
+WIDE = ["many_strings", "many_keys", "many_numbers", "many_incidents", "wide_json"]
+LARGE = ["most_incidents", "most_components"]
+
+
+@pytest.mark.parametrize("trick", FLOODS)
+def test_a_flood_is_one_incident_of_a_good_page(server, trick):
+    page = json.loads(ask(server.url(trick))[2])
+    (incident,) = page["incidents"]
+    assert incident["id"] == "page-flood" and page["page"]["id"] == "page-page"
+    assert len(incident["incident_updates"]) >= 300
+
+
+@pytest.mark.parametrize("trick", WIDE + LARGE)
+def test_a_wide_page_is_good_json_below_the_cap(server, trick):
+    body = ask(server.url(trick))[2]
+    assert (500_000 if trick in LARGE else 3_900_000) < len(body) < 5_000_000
+    assert json.loads(body)["page"]["id"] == "page-page"
+
+
+def test_every_header_is_poisoned(server):
+    received, ended = raw(server.url("hostile_headers"), 1)
+    head = received.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    plain = (b"Content-Length", b"Connection")
+    assert ended and len(head) == 12
+    assert all(b"\x1b[31m" in row for row in head if not row.startswith(plain))
+
+
+def test_an_odd_etag_must_come_back_as_it_is(server):
+    url = server.url("odd_etag?form=v%25d-%C3%A9")
+    tag = ask(url)[1]["ETag"]
+    assert tag == "v0-\xe9"
+    assert ask(url, {"If-None-Match": tag})[0] == 304
+    assert ask(url, {"If-None-Match": '"%s"' % tag})[0] == 200
+
+
 @pytest.mark.parametrize("trick", NOT_JSON)
 def test_what_json_cannot_hold_stands_in_a_page(server, trick):
     body = ask(server.url(trick))[2]
@@ -328,6 +364,13 @@ def test_tls(tmp_path):
         with contextlib.closing(connection):
             connection.request("GET", parts.path)
             assert connection.getresponse().status == 200
+
+
+def test_a_trick_that_fails_is_not_passed_over_in_silence(monkeypatch):
+    monkeypatch.setitem(TRICKS, "broken", lambda exchange: {}["a bug of ours"])
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        with FaultServer() as server:
+            assert raw(server.url("broken"), 5) == (b"", True)
 
 
 def test_it_ends_at_once_and_leaves_nothing_behind():
