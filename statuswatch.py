@@ -30,8 +30,10 @@ import concurrent.futures
 import configparser
 import contextlib
 import dataclasses
+import difflib
 import email.utils
 import fcntl
+import fnmatch
 import functools
 import hashlib
 import heapq
@@ -40,6 +42,7 @@ import ipaddress
 import itertools
 import json
 import logging
+import math
 import os
 import pathlib
 import queue
@@ -88,7 +91,7 @@ WORKERS = 16  # polls at once, and four times as many of those likely to be slow
 SLOW = 0.5  # seconds; what takes longer is likely to be slow again
 PATIENCE, EARLIER = 3, 8  # polls until one of the 8 bodies before is believed (R6)
 ABSENT, ABSENT_ELSEWHERE = 2, 10  # reads without an incident until it is over (R7)
-MEMORY, DETAILED = 500, 10  # incidents remembered at least (R8), those with their texts
+MEMORY, DETAILED = 500, 5  # incidents remembered at least (R8), those with their texts
 AWAY = 600.0  # seconds since the last read that make news old at a start (R15)
 LINGER = 1.0  # seconds that polls, and then the printer, have to end
 WAKE = 0.5  # seconds; a signal that comes just before a wait begins does not end it
@@ -103,7 +106,9 @@ EX_TEMPFAIL = 75  # sysexits.h: another run holds the lock
 
 NEW_INCIDENT, INCIDENT_UPDATE = "NEW_INCIDENT", "INCIDENT_UPDATE"
 COMPONENT_STATUS_CHANGE = "COMPONENT_STATUS_CHANGE"
-DONE = {"resolved", "postmortem", "completed"}
+TYPES = (NEW_INCIDENT, INCIDENT_UPDATE, COMPONENT_STATUS_CHANGE)
+ENDS = {"resolved", "completed"}
+DONE = ENDS | {"postmortem"}
 PLANNED = {"scheduled", "in_progress", "verifying", "completed"}
 OPEN = {"investigating", "identified", "monitoring"} | PLANNED - DONE
 IMPACTS = ("none", "minor", "major", "critical")
@@ -168,10 +173,12 @@ class Provider(NamedTuple):
     urls: tuple[str, ...]  # one page (empty path), or the sources themselves
     platform: str = ""  # a key of PLATFORMS; "" if not given
     product: str = ""  # what events call it; "" for the name
-    components: tuple[str, ...] = ()  # names or ids, case-folded; () for all
+    components: tuple[str, ...] = ()  # patterns, case-folded; () for all
+    untagged: str = "show"  # or "hide": incidents that name no component
     maintenance: bool = False
     min_impact: str = "none"
-    hold: float = 0.0
+    events: tuple[str, ...] = TYPES
+    hold: float = 0.0  # seconds that a component's change must stand to be told
     interval: float = INTERVAL
     timeout: float = TIMEOUT
 
@@ -248,12 +255,14 @@ class Event(NamedTuple):
     inferred: bool = False
     while_away: bool = False
     source: str = ""  # URL without credentials and query
+    duration_s: int | None = None  # of an incident, told by its end
 
 
 # --- Config: text -> Config. A mistake is one line: the file, the section, the key. ---
 
 SECTIONS = ("providers", "statuswatch")
 SETTINGS = ("interval", "timeout", "workers", "max_size")
+CHOICES = {"min_impact": IMPACTS, "untagged": ("show", "hide")}
 
 
 def load_config(path: str, interval: float | None = None) -> Config:
@@ -317,22 +326,25 @@ def parse_line(name: str, value: str) -> tuple[tuple[str, ...], str]:
 
 def parse_value(key: str, text: str) -> Any:
     """Return the value of a key; ValueError says what was expected."""
+    names = [name for name in map(clean, text.split(",")) if name]
     expected = "a name"
     with contextlib.suppress(ValueError, KeyError):
-        if key in SETTINGS:
-            expected = "a number above 0"
-            number = float(text) if key in SETTINGS[:2] else int(text)
-            if 0 < number < 1e9:
+        if key in (*SETTINGS, "hold"):
+            expected = "a number above 0" if key != "hold" else "a number, 0 or above"
+            number = int(text) if key in SETTINGS[2:] else float(text)
+            if 0 < number < 1e9 or number == 0 and key == "hold":
                 return number
         elif key == "maintenance":
             expected = "yes or no"
             return configparser.ConfigParser.BOOLEAN_STATES[text.lower()]
-        elif key == "min_impact":
-            expected = "one of " + ", ".join(IMPACTS)
-            return IMPACTS[IMPACTS.index(text)]
-        elif text.strip(" ,"):
-            names = (name.strip().casefold() for name in text.split(","))
-            return tuple(filter(None, names)) if key == "components" else text
+        elif key in CHOICES:
+            expected = "one of " + ", ".join(CHOICES[key])
+            return CHOICES[key][CHOICES[key].index(text)]
+        elif key == "events":
+            expected = "some of " + ", ".join(TYPES).lower()
+            return tuple(TYPES[TYPES.index(name.upper())] for name in names or [""])
+        elif names:
+            return tuple(map(str.casefold, names)) if key == "components" else text
     raise ValueError("expected %s, got %r" % (expected, text))
 
 
@@ -701,6 +713,10 @@ PLATFORMS = {  # where the sources of a page are; of alternatives, the first tha
 # --- Tracking: Pages -> Events, by the rules R1 to R15. Pure: no clock, no logging. ---
 
 
+ABOUT = ("title", "url", "components", "impact", "maintenance")  # in all its events
+_key = functools.partial(digest, size=8)  # of an id, which may be long
+
+
 @dataclasses.dataclass
 class Source:
     """A polled URL and what is remembered of it. The provider's worker owns it."""
@@ -739,16 +755,15 @@ def accept(source: Source, page: Page, body: str) -> str:
         source.foreign += 1
         if source.foreign < PATIENCE:
             return "another page's document"
-        source.seeded, source.digest, source.earlier, source.newest = False, "", (), 0.0
+        source.seeded, source.earlier, source.newest = False, (), 0.0
     source.foreign, at = 0, page.at.timestamp() if page.at else 0.0
     if body in source.earlier and at < source.newest:  # R6
         source.stale += 1
         if source.stale < PATIENCE:
             return "a stale copy"
         source.newest = at
-    if source.digest not in ("", body):
-        source.earlier = (*source.earlier, source.digest)[-EARLIER:]
-    source.stale, source.newest, source.digest = 0, max(source.newest, at), body
+    source.earlier = (*source.earlier, source.digest)[-EARLIER:]
+    source.newest, source.digest = max(source.newest, at), body
     source.page_id, source.complete = page.id or source.page_id, page.complete
     return ""
 
@@ -779,12 +794,23 @@ class Story:
     """What is known of one incident from all sources together (R9)."""
 
     views: dict[str, View] = dataclasses.field(default_factory=dict)
+    status: str = ""  # told last
+    began: int = 0  # the earliest time known of it
+    told: bool = False  # has a user been told any of it?
+    about: dict[str, Any] = dataclasses.field(default_factory=dict)  # fields of events
+
+
+@dataclasses.dataclass
+class Standing:
+    """How a component stands (R5)."""
+
+    owner: str  # slot of the source that shows it; after a "!" if it did once
     status: str = ""
-    title: str = ""
-    url: str = ""
-    components: Sequence[str] = ()
-    impact: str = ""
-    maintenance: bool = False
+    since: int = 0
+    row: Sequence[str] = ()  # name, id, URL; remembered for filters and while held
+    was: str = ""  # told last, if a change from it is held,
+    held_at: float = 0.0  # since when,
+    changed_at: int = 0  # and when the vendor says that it was
 
 
 class Tracker:
@@ -793,48 +819,54 @@ class Tracker:
     def __init__(self, provider: Provider, memory: str, now: datetime) -> None:
         self.provider, self.now = provider, now
         self.events: list[Event] = []
-        self.suppressed: collections.Counter[str] = collections.Counter()
-        self.missing: list[tuple[str, str]] = []
+        self.suppressed: collections.Counter[str] = collections.Counter()  # by key
+        self.missing: list[tuple[str, str]] = []  # patterns, each with a name like it
+        # By digests of their ids; and the patterns that are missing, as has been said.
+        stories, components, self.gone = json.loads(memory or "[{},{},[]]")
+        self.components = {key: Standing(*each) for key, each in components.items()}
         self.stories: dict[str, Story] = {}
-        stories, components = json.loads(memory or "[{},{}]")
-        self.components: dict[str, Sequence[Any]] = components  # status, time, slot
         for key, (views, *rest) in stories.items():
             self.stories[key] = Story({s: View(*v) for s, v in views.items()}, *rest)
             for view in self.stories[key].views.values():
-                if isinstance(view.shown, str):
-                    view.shown = dict.fromkeys(view.shown.split(), "")
+                marks = [each.partition(":") for each in str(view.shown).split()]
+                view.shown = {key: mark for key, _, mark in marks}
 
     def observe(self, reads: Sequence[tuple[Source, Page | None]]) -> None:
         """Add the events of a poll: *reads* are the good ones, None is unchanged."""
         pages = [(source, page) for source, page in reads if page]
         for source, page in pages:
-            slot, listed = source.slot(), {each.id for each in page.components}
+            slot, listed = source.slot(), {_key(each.id) for each in page.components}
             if not source.seeded:  # forget what it showed, not what was told (R1, R14)
                 for view in (s.views.get(slot, View()) for s in self.stories.values()):
-                    view.gone += [mark or key[:7] for key, mark in view.shown.items()]
-                    view.shown, view.status, view.names, view.absent = {}, "", "", 0
-                kept = {k: v for k, v in self.components.items() if slot not in v[2]}
-                self.components = kept
-            for key, (status, since, owner) in self.components.items():
-                if owner == slot and key not in listed:
-                    self.components[key] = (status, since, "!" + slot)
+                    view.gone += [mark or key for key, mark in view.shown.items()]
+                    view.shown, view.status = {}, ""
+                parts = self.components.items()
+                self.components = {k: p for k, p in parts if slot not in p.owner}
+            for key, part in self.components.items():
+                if part.owner == slot and key not in listed:
+                    part.owner = "!" + slot
             for incident in reversed(page.incidents):  # merge what is known of it (R9)
-                story = self.stories.pop(incident.id, None) or Story()
-                self.stories[incident.id] = story  # the latest last
-                for name in ("title", "url", "components", "impact", "maintenance"):
-                    if getattr(incident, name) not in (None, "", False):
-                        setattr(story, name, getattr(incident, name))
+                key, known = _key(incident.id), incident._asdict()
+                story = self.stories[key] = self.stories.pop(key, Story())  # the last
+                facts = {
+                    k: known[k] for k in ABOUT if known[k] not in (None, "", False)
+                }
+                story.about.update(facts, incident_id=incident.id)
+                # A maintenance runs from when it begins, not from when it is announced.
+                times = [_when(u) for u in incident.updates if u.status != "scheduled"]
+                story.began = int(min(filter(None, [story.began, *times]), default=0))
         pairs = [(source, each) for source, page in pages for each in page.incidents]
         for source, incident in sorted(reversed(pairs), key=_order):
             self._see_incident(source, incident)
-        for source, page in pages:
-            self._see_components(source, page)
+        for read in reads:
+            self._see_components(*read)
         for read in reads:
             self._see_absences(*read)
+        self._see_patterns(pages)
 
     def _see_incident(self, source: Source, incident: Incident) -> None:
         """Tell the updates of an incident that are not told yet (R2, R3, R4, R9)."""
-        story = self.stories[incident.id]
+        story = self.stories[_key(incident.id)]
         view = story.views.setdefault(source.slot(), View())
         known = any(each.shown or each.gone for each in story.views.values())
         fresh, shown, updates = False, set(), incident.updates
@@ -856,127 +888,199 @@ class Tracker:
                 view.shown[key], fresh = value, True
                 if view.count(counted) > told:  # R9
                     kind = INCIDENT_UPDATE if known else NEW_INCIDENT
-                    edited = bool(before)
-                    self._tell(source, incident.id, update, type=kind, edited=edited)
+                    self._tell(source, story, update, type=kind, edited=bool(before))
                 known = True
         for key in [key for key in view.shown if key not in shown]:
             # Without an id it is new if it returns (R3); with one it is remembered.
             if not view.shown[key] or len(view.shown) > MEMORY:
-                view.gone.append(view.shown.pop(key) or key[:7])
+                view.gone.append(view.shown.pop(key) or key)
         if incident.components is not None:
             names = digest(*sorted(set(incident.components)))
             told = any(each.names == names for each in story.views.values())
             if view.names and not fresh and not told:  # R4
                 body = updates[-1].body if updates else ""
                 update = Update("", incident.status, body, None)
-                self._tell(source, incident.id, update, edited=True)
+                self._tell(source, story, update, edited=True)
             view.names = names
         view.status, view.absent, view.gone = incident.status, 0, view.gone[-MEMORY:]
 
-    def _see_components(self, source: Source, page: Page) -> None:
-        """Tell which components changed (R5)."""
+    def _see_components(self, source: Source, page: Page | None) -> None:
+        """Tell which components changed (R5), once the change has stood for `hold`.
+
+        That is since it left the status told last: flaps of an outage do not delay it.
+        """
         # A component belongs to the source that showed its status last. Another, which
         # may lag behind, takes it over with a newer time, or once its owner drops it.
-        slot, rows = source.slot(), {each.id: each for each in page.components}
-        for key, name, status, at in rows.values():
-            before, since, owner = self.components.pop(key, ("", 0, slot))
-            now = int(at.timestamp()) if at else 0
-            late = now < since or (now == since and not owner.startswith("!"))
-            if not status or (late and owner.lstrip("!") != slot):
-                self.components[key] = (before, since, owner)
+        slot, now, hold = source.slot(), self.now.timestamp(), self.provider.hold
+        rows = {each.id: each for each in page.components} if page else {}
+        for id, name, status, at in rows.values():
+            part = self.components.pop(_key(id), Standing(slot))
+            self.components[_key(id)] = part
+            part.row = name, id, page and page.url or ""
+            since, owned = int(at.timestamp()) if at else 0, part.owner.lstrip("!")
+            late = since < part.since or (since == part.since and owned == part.owner)
+            if not status or (late and owned != slot):
                 continue
-            self.components[key] = (status, now or since, slot)
-            if before not in ("", status):
+            before, part.status, part.owner = part.status, status, slot
+            if source.seeded and before not in ("", status):  # R1
+                if part.was:  # the change before this did not stand
+                    self._tell_change(source, part, "hold")
+                part.was, part.held_at = part.was or before, part.held_at or now
                 # A time that did not change with the status is not the change's.
-                self._add(
-                    source, type=COMPONENT_STATUS_CHANGE, components=(name,),
-                    status=status, previous_status=before, component_id=key,
-                    url=page.url or None, occurred_at=at if now > since else None,
-                )  # fmt: skip
+                part.changed_at = since if since > part.since else 0
+            part.since = max(since, part.since)
+        for part in self.components.values():
+            back, early = part.was == part.status, 0 <= now - part.held_at < hold
+            if (
+                part.was
+                and part.owner == slot
+                and source.seeded
+                and (back or not early)
+            ):
+                self._tell_change(source, part, "hold" if back else "")
+                part.was, part.held_at, part.changed_at = "", 0.0, 0
+
+    def _tell_change(self, source: Source, part: Standing, key: str) -> None:
+        name, id, url = part.row
+        at = datetime.fromtimestamp(part.changed_at, UTC) if part.changed_at else None
+        self._add(
+            source, key, type=COMPONENT_STATUS_CHANGE, components=(name,),
+            status=part.status, previous_status=part.was, component_id=id,
+            url=url or None, occurred_at=at,
+        )  # fmt: skip
 
     def _see_absences(self, source: Source, page: Page | None) -> None:
         """Tell which incidents a source that lists all unresolved ones dropped (R7)."""
         slot = source.slot()
-        listed = {incident.id for incident in page.incidents} if page else ()
+        listed = {_key(incident.id) for incident in page.incidents} if page else ()
         for key, story in self.stories.items():
             view = story.views.get(slot)
             if view is None or key in listed or not (page or view.pending()):
                 continue
             view.absent = max(view.absent, 0) + 1 if source.complete else -1
-            others = [each for name, each in story.views.items() if name != slot]
-            unresolved = any(each.status in OPEN and not each.absent for each in others)
+            views = story.views.values()
+            unresolved = any(each.status in OPEN and not each.absent for each in views)
             limit = ABSENT_ELSEWHERE if unresolved else ABSENT
-            if view.pending() and any(each.status in DONE for each in others):
+            if view.pending() and any(each.status in DONE for each in views):
                 view.status = "resolved"
             elif view.pending() and view.absent >= limit:
-                view.status = "completed" if story.maintenance else "resolved"
+                planned = "maintenance" in story.about
+                view.status = "completed" if planned else "resolved"
                 update = Update("", view.status, "no longer listed by the vendor", None)
-                self._tell(source, key, update, inferred=True)
+                self._tell(source, story, update, inferred=True)
 
-    def _tell(self, source: Source, key: str, update: Update, **more: Any) -> None:
-        story = self.stories[key]
-        self._add(
-            source, components=tuple(story.components), title=story.title,
-            status=update.status or None, previous_status=story.status or None,
-            message=update.body, impact=story.impact or None,
-            maintenance=story.maintenance, incident_id=key, url=story.url or None,
-            update_id=update.id or None, occurred_at=update.at, **more,
+    def _see_patterns(self, pages: Sequence[tuple[Source, Page]]) -> None:
+        """Note which patterns of `components` mean nothing any more."""
+        # incident.io's summary lists 25 components, now these, now those.
+        whole = [p for _, p in pages if p.platform != "incident.io" or not p.complete]
+        names = {c.name.casefold(): c.name for page in whole for c in page.components}
+        parts = [part for part in self.components.values() if part.owner[0] != "!"]
+        tags = [*itertools.chain(*(part.row[:2] for part in parts))]
+        for story in self.stories.values():
+            if any(view.names and not view.absent for view in story.views.values()):
+                tags += story.about.get("components", ())
+        for pattern in self.provider.components:
+            if matches(pattern, *tags):
+                self.gone = [each for each in self.gone if each != pattern]
+            elif names and pattern not in self.gone:
+                near = difflib.get_close_matches(pattern, names, 1)
+                self.missing.append((pattern, names[near[0]] if near else ""))
+                self.gone.append(pattern)
+
+    def _tell(self, source: Source, story: Story, update: Update, **more: Any) -> None:
+        before = story.status or max(view.status for view in story.views.values())
+        if update.status in ENDS and before not in DONE and not more.get("edited"):
+            ran = (update.at or self.now).timestamp() - (story.began or math.inf)
+            more["duration_s"] = int(max(0.0, ran)) or None
+        story.told |= self._add(
+            source, status=update.status or None,
+            previous_status=before or None, message=update.body,
+            update_id=update.id or None, occurred_at=update.at, **story.about, **more,
         )  # fmt: skip
         if not more.get("edited"):
-            story.status = update.status or story.status
+            story.status = update.status or before
 
-    def _add(self, source: Source, type: str = INCIDENT_UPDATE, **fields: Any) -> None:
-        fields.update(detected_at=self.now, while_away=bool(source.away))  # R15
+    def _add(self, source: Source, key: str = "", **fields: Any) -> bool:
+        """Return whether an event is told; else count it by the *key* that is why."""
         name, product = self.provider.name, self.provider.product
-        event = Event(type, name, product or name, source=redact(source.url), **fields)
-        if source.seeded and is_wanted(self.provider, event):  # R1
-            self.events.append(event)
+        fields["components"] = tuple(fields.get("components", ()))
+        fields.update(detected_at=self.now, while_away=bool(source.away))  # R15
+        fields.update(provider=name, product=product or name, source=redact(source.url))
+        event = Event(**{"type": INCIDENT_UPDATE, **fields})
+        key = self.filter_of(event) or key
+        self.suppressed.update([key] if key and source.seeded else [])
+        self.events += [event] if source.seeded and not key else []  # R1
+        return source.seeded and not key
+
+    def filter_of(self, event: Event) -> str:
+        """Return the key of the filter that keeps *event* back (R13), "" for none."""
+        provider, story = self.provider, self.stories.get(_key(event.incident_id or ""))
+        if event.type not in provider.events:
+            return "events"
+        if story and story.told:  # to its end, whatever becomes of it
+            return ""
+        if event.maintenance and not provider.maintenance:
+            return "maintenance"
+        if event.impact in IMPACTS[: IMPACTS.index(provider.min_impact)]:
+            return "min_impact"
+        if not event.components or not provider.components:
+            hidden = provider.components and provider.untagged == "hide"
+            return "untagged" if hidden else ""
+        parts = self.components.values()
+        ids = [p.row[1] for p in parts if p.row and p.row[0] in event.components]
+        names = *event.components, *(
+            [event.component_id] if event.component_id else ids
+        )
+        found = any(matches(pattern, *names) for pattern in provider.components)
+        return "" if found else "components"
 
     def pending(self) -> bool:
-        """Return whether an incident may be over: unchanged reads count then (R7)."""
-        return any(v.pending() for s in self.stories.values() for v in s.views.values())
+        """Return whether unchanged reads matter: for an end (R7), or for `hold`."""
+        held = (p.was and p.owner[0] != "!" for p in self.components.values())
+        views = (v for story in self.stories.values() for v in story.views.values())
+        return any(held) or any(view.pending() for view in views)
 
     def memory(self) -> str:
         """Return all as JSON, without the oldest of what is no longer listed (R8)."""
-
-        def packed(record: Any) -> list[Any]:  # without the empty values at the end
-            values = list(vars(record).values())
-            while not values[-1] and len(values) > 1:
-                values.pop()
-            return values
-
-        kept: dict[str, list[Any]] = {}
-        for number, (key, story) in enumerate(reversed(self.stories.items())):
-            needed = [v for v in story.views.values() if v.pending() or not v.absent]
-            if number < MEMORY or needed:
-                if number >= DETAILED and (story.status in DONE or not story.status):
-                    story = Story(story.views, story.status)
-                views = {slot: packed(view) for slot, view in story.views.items()}
-                for view in views.values():
-                    view[0] = view[0] if any(view[0].values()) else " ".join(view[0])
-                kept[key] = [views, *packed(story)[1:]]
-        unlisted = [key for key, part in self.components.items() if part[2][0] == "!"]
+        filters = self.provider.components or self.provider.min_impact != IMPACTS[0]
+        for number, (key, story) in enumerate(reversed(list(self.stories.items()))):
+            views = story.views.values()
+            if number >= MEMORY and all(v.absent and not v.pending() for v in views):
+                del self.stories[key]
+            elif number >= DETAILED and {v.status for v in views} <= {"", *DONE}:
+                self.stories[key] = story if filters else Story(story.views)
+        unlisted = [k for k, part in self.components.items() if part.owner[0] == "!"]
         for key in unlisted[:-MEMORY]:
             del self.components[key]
-        memory = [dict(reversed(kept.items())), self.components]
-        return json.dumps(memory, separators=(",", ":"))
+        for part in self.components.values():
+            part.row = part.row if part.was or self.provider.components else ()
+        memory = [self.stories, self.components, self.gone]
+        return json.dumps(memory, separators=(",", ":"), default=_packed)
+
+
+def _packed(record: Any) -> list[Any]:
+    """Return the values of a record, without the empty ones at the end."""
+    values = list(vars(record).values())
+    if isinstance(record, View):
+        marks = record.shown.items()
+        values[0] = " ".join(("%s:%s" % each).rstrip(":") for each in marks)
+    while not values[-1] and len(values) > 1:
+        values.pop()
+    return values
 
 
 def _order(pair: tuple[Source, Incident]) -> tuple[bool, bool, bool, float]:
     """Return a sort key: seeded sources, then words, then ids, then oldest, first."""
-    source, (*_, updates, _, _, _, _) = pair
+    source, updates = pair[0], pair[1].updates
     words, ids = any(u.body for u in updates), any(u.id for u in updates)
     return not source.seeded, not words, not ids, min(map(_when, updates), default=0.0)
 
 
-def is_wanted(provider: Provider, event: Event) -> bool:
-    """Return whether the provider's filters let *event* through (R13)."""
-    minor = event.impact in IMPACTS[: IMPACTS.index(provider.min_impact)]
-    if minor or (event.maintenance and not provider.maintenance):
-        return False
-    names = {name.casefold() for name in (*event.components, event.component_id or "")}
-    everything = not provider.components or not event.components
-    return everything or not names.isdisjoint(provider.components)
+def matches(pattern: str, *names: str) -> bool:
+    """Return whether *pattern*, in which only "*" is special, means one of *names*."""
+    pattern = re.sub(r"([\[?])", r"[\1]", pattern)
+    short = (name[:MAX_TEXT].casefold() for name in names)
+    return any(fnmatch.fnmatchcase(name, pattern) for name in short)
 
 
 def find_troubles(
@@ -1014,6 +1118,7 @@ def format_text(event: Event) -> str:
     affected, message = shorten(clean(affected)), shorten(clean(message))
     product = " - ".join(filter(None, (event.product, affected)))
     status = clean(event.status or "unknown").replace("_", " ").capitalize()
+    status += " after " + span(event.duration_s) if event.duration_s else ""
     status += " (while away)" if event.while_away else ""
     status += " — " + message if message else ""
     at = str(event.occurred_at or event.detected_at)[:19]
@@ -1022,6 +1127,13 @@ def format_text(event: Event) -> str:
 
 def shorten(text: str, most: int = MAX_TEXT) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def span(seconds: int) -> str:
+    """Return a duration in words, two at most, such as "1h 23m" or "45s"."""
+    minutes = seconds // 60
+    parts = (minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "m")
+    return " ".join(["%d%s" % part for part in parts if part[0]][:2]) or "%ds" % seconds
 
 
 def format_json(event: Event) -> str:

@@ -57,8 +57,11 @@ def test_one_line_adds_a_provider():
         platform="",
         product="",
         components=(),
+        untagged="show",
         maintenance=False,
         min_impact="none",
+        events=("NEW_INCIDENT", "INCIDENT_UPDATE", "COMPONENT_STATUS_CHANGE"),
+        hold=0,
         interval=INTERVAL,
         timeout=TIMEOUT,
     )
@@ -68,6 +71,7 @@ def test_a_section_of_a_providers_name_holds_its_options():
     text = ACME + (
         "[Acme]\nproduct = Acme API\ncomponents = Chat, Éclair ,BATCH\n"
         "maintenance = yes\nmin_impact = minor\ninterval = 15\ntimeout = 2.5\n"
+        "untagged = hide\nevents = New_Incident,incident_update\nhold = 90.5\n"
     )
     assert providers(text) == [
         Provider(
@@ -75,8 +79,11 @@ def test_a_section_of_a_providers_name_holds_its_options():
             (PAGE,),
             product="Acme API",
             components=("chat", "éclair", "batch"),
+            untagged="hide",
             maintenance=True,
             min_impact="minor",
+            events=("NEW_INCIDENT", "INCIDENT_UPDATE"),
+            hold=90.5,
             interval=15.0,
             timeout=2.5,
         )
@@ -265,6 +272,42 @@ def test_a_number_of_seconds_need_not_be_whole(key, number, value):
 def test_workers_are_none_of_a_providers_keys():
     message = mistake(ACME + "[Acme]\nworkers = 3\n")
     assert message.startswith("providers.ini: [Acme] workers: unknown key")
+
+
+@pytest.mark.parametrize("number", ["0", "0.0", "-0", "1", "2.5", "999999999"])
+def test_a_hold_may_be_nothing(number):
+    assert providers(ACME + "[Acme]\nhold = " + number)[0].hold == float(number)
+
+
+@pytest.mark.parametrize("number", ["", "-1", "nan", "inf", "1e9", "a", "5 s"])
+def test_a_bad_hold_is_a_mistake_of_its_key(number):
+    message = mistake(ACME + "[Acme]\nhold = " + number)
+    expected = "providers.ini: [Acme] hold: expected a number, 0 or above, got "
+    assert message == expected + repr(number)
+
+
+@pytest.mark.parametrize("word", ["show", "hide"])
+def test_untagged_incidents_are_shown_or_hidden(word):
+    assert providers(ACME + "[Acme]\nuntagged = " + word)[0].untagged == word
+
+
+@pytest.mark.parametrize("names", ["", ",", "new_incident, x", "new incident"])
+def test_events_are_of_the_three_types(names):
+    message = mistake(ACME + "[Acme]\nevents = " + names)
+    assert message == (
+        "providers.ini: [Acme] events: expected some of "
+        "new_incident, incident_update, component_status_change, got %r" % names
+    )
+
+
+def test_a_product_without_a_visible_character_is_a_mistake():
+    message = mistake(ACME + "[Acme]\nproduct = \u200b\n")
+    assert message.startswith("providers.ini: [Acme] product: expected a name")
+
+
+def test_white_space_in_names_of_components_is_that_of_pages():
+    text = ACME + "[Acme]\ncomponents = Chat   API ,\u200bWeb, a*[b]?\n"
+    assert providers(text)[0].components == ("chat api", "web", "a*[b]?")
 
 
 @pytest.mark.parametrize("names", [",", " , ,"])

@@ -118,6 +118,35 @@ def test_what_happened_while_away_says_so_after_the_status():
     assert "Status: Major outage (while away)\n" in format_text(away)
 
 
+@pytest.mark.parametrize(
+    "seconds, words",
+    [
+        (1, "1s"),
+        (45, "45s"),
+        (59, "59s"),
+        (60, "1m"),
+        (7 * 60 + 59, "7m"),
+        (3599, "59m"),
+        (3600, "1h"),
+        (4980, "1h 23m"),
+        (86399, "23h 59m"),
+        (86400, "1d"),
+        (86400 + 600, "1d 10m"),
+        (2 * 86400 + 3 * 3600 + 59 * 60, "2d 3h"),
+        (400 * 86400, "400d"),
+    ],
+)
+def test_an_end_says_how_long_it_ran(seconds, words):
+    line = text(status="resolved", duration_s=seconds).split("\n")[1]
+    assert line.startswith("Status: Resolved after %s \u2014 Inv" % words)
+    assert loaded(duration_s=seconds)["duration_s"] == seconds
+
+
+def test_how_long_it_ran_stands_before_that_it_is_old_news():
+    found = text(status="resolved", duration_s=420, while_away=True, message="Over.")
+    assert "Status: Resolved after 7m (while away) \u2014 Over.\n" in found
+
+
 def test_the_time_of_detection_stands_where_the_vendor_gives_none():
     assert text(occurred_at=None).startswith("[2025-02-24 14:32:30] ")
 
@@ -176,6 +205,7 @@ def test_json_is_one_line_with_all_keys_in_order():
         ("inferred", False),
         ("while_away", False),
         ("source", "https://status.openai.test/feed.atom"),
+        ("duration_s", None),
     ]
 
 
@@ -189,6 +219,7 @@ def test_json_has_null_where_nothing_is_known():
         "update_id",
         "url",
         "occurred_at",
+        "duration_s",
     }
     assert found["previous_status"] == "operational"
     assert found["component_id"] == "e"
@@ -252,6 +283,7 @@ EVENTS = st.builds(
     inferred=st.booleans(),
     while_away=st.booleans(),
     source=TEXTS,
+    duration_s=st.one_of(st.none(), st.integers(min_value=1)),
 )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import importlib.util
 import json
 import random
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -92,7 +94,8 @@ class Scenario:
     def __init__(self, **provider):
         self.provider = Provider("Acme", ("https://status.acme.test",), **provider)
         self.sources, self.memory, self.now = {}, "", START
-        self.events, self.aside = [], {}
+        self.events, self.aside, self.missing = [], {}, []
+        self.suppressed = collections.Counter()
 
     def source(self, name):
         url = "https://user:secret@status.acme.test/%s?token=secret" % name
@@ -125,6 +128,9 @@ class Scenario:
         tracker.observe(reads)
         if not needed:  # then the program does not even ask
             assert (tracker.events, tracker.memory()) == ([], before)
+            assert (tracker.suppressed, tracker.missing) == ({}, [])
+        self.suppressed.update(tracker.suppressed)
+        self.missing = tracker.missing
         self.memory = tracker.memory()
         again = statuswatch.Tracker(self.provider, self.memory, self.now)
         assert again.memory() == self.memory
@@ -154,6 +160,20 @@ def seeded():
 LOOKING = "investigating: We look into it."
 FOUND = "identified: We found it."
 FIXED = "resolved: All is well."
+
+
+def test_of_a_source_that_was_not_read_nothing_is_known():
+    expected = {name: 0 for name in vars(statuswatch.Source("x"))}
+    expected.update(dict.fromkeys(("etag", "modified", "digest", "page_id"), ""))
+    expected.update(url="x", moved_to="", earlier=(), away=None)
+    assert vars(statuswatch.Source("x")) == expected
+
+
+def test_what_is_of_this_run_alone_is_not_stored():
+    watch = statuswatch.Watch(Provider("Acme", ("https://status.acme.test/x",)), {})
+    (source,) = watch.sources
+    source.away, source.not_before, source.seeded = True, 7.0, True
+    assert watch.stored()["sources"] == {source.slot(): {"seeded": True}}
 
 
 # --- R1: the first successful read of each source is silent. ---
@@ -521,6 +541,7 @@ def test_r4_changed_names_without_a_new_update_are_an_edit(acme):
         ["edit I identified: We found it."],
     ]
     assert acme.events[0].components == ("Web",)
+    assert acme.events[0].update_id is None
 
 
 def test_r4_changed_names_with_a_new_update_are_just_the_update(acme):
@@ -794,6 +815,15 @@ def test_r5_what_is_listed_no_more_is_followed_elsewhere_at_once(acme, names):
     assert acme.poll(**{name: shown[name] for name in names}) == ["api: down, was up"]
 
 
+def test_r5_a_time_that_goes_back_lets_no_other_source_turn_a_status(acme):
+    up, down = component("api", "up", 1), component("api", "down", 1)
+    acme.poll(one=page(up), two=page())
+    acme.poll(one=page(component("api", "up", 0)), two=page(down))
+    for minute in range(1, 4):
+        earlier = page(component("api", "up", 0), minute=minute)
+        assert acme.poll(one=earlier, two=page(down, minute=minute)) == []
+
+
 def test_r5_a_component_that_a_page_lists_twice_does_not_flap(acme):
     twice = component("api", "up"), component("api", "down")
     acme.poll(json=page(*twice))
@@ -901,6 +931,7 @@ def test_r7_an_incident_is_over_on_the_second_read_without_it(acme):
     assert event.type == "INCIDENT_UPDATE"
     assert (event.title, event.components) == ("Slow", ("API",))
     assert (event.previous_status, event.occurred_at) == ("investigating", None)
+    assert (event.update_id, event.message) == (None, "no longer listed by the vendor")
     assert acme.polls(*[listing(minute=n) for n in range(2, 15)]) == [[]] * 13
 
 
@@ -956,6 +987,7 @@ def test_r7_not_if_another_source_says_so_in_time(seeded):
     assert seeded.poll(feed=page(entry("I", LOOKING, FIXED)), json=SAME) == [
         "update I resolved: All is well."
     ]
+    assert not statuswatch.Tracker(seeded.provider, seeded.memory, START).pending()
     assert [seeded.poll(feed=SAME, json=SAME) for _ in range(12)] == [[]] * 12
 
 
@@ -1082,6 +1114,21 @@ def test_r8_memory_is_bounded_however_often_another_page_shows_up(acme):
     assert not statuswatch.Tracker(acme.provider, acme.memory, START).pending()
 
 
+def test_r8_components_that_are_listed_are_all_remembered(acme):
+    keys = ["c%d" % n for n in range(700)]
+    acme.poll(json=page(*[component(key, "up") for key in keys]))
+    told = acme.poll(json=page(*[component(key, "down") for key in keys]))
+    assert told == ["%s: down, was up" % key for key in keys]
+
+
+def test_r8_500_components_that_are_not_listed_are_remembered(acme):
+    keys = ["c%d" % n for n in range(700)]
+    acme.poll(json=page(*[component(key, "up") for key in keys]))
+    acme.poll(json=page())
+    told = acme.poll(json=page(*[component(key, "down") for key in keys]))
+    assert told == ["%s: down, was up" % key for key in keys[200:]]
+
+
 def test_r8_of_what_is_not_over_all_is_remembered(acme):
     rows = [incident("I%d" % n, LOOKING, components=("API",)) for n in range(30)]
     acme.polls(listing(*rows), listing())
@@ -1091,8 +1138,11 @@ def test_r8_of_what_is_not_over_all_is_remembered(acme):
         assert event.components == ("API",)
 
 
-def test_r8_what_is_over_keeps_no_more_than_what_tells_it_again(acme):
-    story = incident("I", LOOKING, FIXED, title="T" * 500, impact="minor")
+@pytest.mark.parametrize(
+    "last", [FIXED, "completed: Done.", "postmortem: Why.", ": It"]
+)
+def test_r8_what_is_over_keeps_no_more_than_what_tells_it_again(acme, last):
+    story = incident("I", LOOKING, last, title="T" * 500, impact="minor")
     stories = [story._replace(id="I%d" % n) for n in range(60)]
     acme.polls(page(*stories))
     assert len(acme.memory) < 60 * 120 + 10 * 600
@@ -1152,6 +1202,12 @@ def test_r9_an_edit_that_two_sources_show_is_told_once(seeded):
     assert seeded.poll(feed=page(entry("I", edited))) == []
 
 
+def test_r9_what_was_edited_before_another_source_shows_it_is_not_told_again(seeded):
+    seeded.poll(json=page(incident("I", LOOKING)))
+    assert len(seeded.poll(json=page(incident("I", "investigating: Logins.")))) == 1
+    assert seeded.poll(feed=page(entry("I", LOOKING)), json=SAME) == []
+
+
 def test_r9_an_edit_that_the_feed_shows_first_is_told_once(seeded):
     edited = "investigating: Logins."
     seeded.poll(feed=page(entry("I", LOOKING)), json=page(incident("I", LOOKING)))
@@ -1204,6 +1260,14 @@ def test_r9_an_incident_without_updates_is_told_once_by_the_feed_too(seeded):
         "new I " + LOOKING
     ]
     assert seeded.poll(json=listing(bare, minute=1), feed=SAME) == []
+
+
+def test_r9_an_incident_of_which_a_second_source_knows_nothing_is_told_once(seeded):
+    assert seeded.poll(feed=page(entry("I", ": It broke."))) == [
+        "new I None: It broke."
+    ]
+    assert seeded.poll(feed=SAME, json=listing(incident("I"))) == []
+    assert seeded.poll(feed=SAME, json=listing(incident("I"), minute=1)) == []
 
 
 def test_r9_a_new_incident_begins_with_its_oldest_update_in_any_source(seeded):
@@ -1312,32 +1376,568 @@ CHANGE = statuswatch.Event(
 
 
 @pytest.mark.parametrize(
-    "options, event, wanted",
+    "options, event, key",
     [
-        ({}, INCIDENT, True),
-        ({}, INCIDENT._replace(maintenance=True), False),
-        ({"maintenance": True}, INCIDENT._replace(maintenance=True), True),
-        ({}, CHANGE._replace(status="under_maintenance"), True),
-        ({}, INCIDENT._replace(impact="none"), True),
-        ({"min_impact": "minor"}, INCIDENT._replace(impact="none"), False),
-        ({"min_impact": "minor"}, INCIDENT._replace(impact="minor"), True),
-        ({"min_impact": "critical"}, INCIDENT._replace(impact="major"), False),
-        ({"min_impact": "critical"}, INCIDENT._replace(impact="critical"), True),
-        ({"min_impact": "critical"}, INCIDENT._replace(impact="odd"), True),
-        ({"min_impact": "critical"}, INCIDENT, True),
-        ({"min_impact": "critical"}, CHANGE, True),
-        ({"components": ("web",)}, NAMED, True),
-        ({"components": ("mail", "chat api")}, NAMED, True),
-        ({"components": ("chat",)}, NAMED, False),
-        ({"components": ("mail",)}, INCIDENT, True),
-        ({"components": ("chat api",)}, CHANGE, True),
-        ({"components": ("k1",)}, CHANGE, True),
-        ({"components": ("k2", "web")}, CHANGE, False),
+        ({}, INCIDENT, ""),
+        ({}, INCIDENT._replace(maintenance=True), "maintenance"),
+        ({"maintenance": True}, INCIDENT._replace(maintenance=True), ""),
+        ({}, CHANGE._replace(status="under_maintenance"), ""),
+        ({}, INCIDENT._replace(impact="none"), ""),
+        ({"min_impact": "minor"}, INCIDENT._replace(impact="none"), "min_impact"),
+        ({"min_impact": "minor"}, INCIDENT._replace(impact="minor"), ""),
+        ({"min_impact": "critical"}, INCIDENT._replace(impact="major"), "min_impact"),
+        ({"min_impact": "critical"}, INCIDENT._replace(impact="critical"), ""),
+        ({"min_impact": "critical"}, INCIDENT._replace(impact="odd"), ""),
+        ({"min_impact": "critical"}, INCIDENT, ""),
+        ({"min_impact": "critical"}, CHANGE, ""),
+        ({"components": ("web",)}, NAMED, ""),
+        ({"components": ("mail", "chat api")}, NAMED, ""),
+        ({"components": ("chat",)}, NAMED, "components"),
+        ({"components": ("mail",)}, INCIDENT, ""),
+        ({"components": ("mail",), "untagged": "hide"}, INCIDENT, "untagged"),
+        ({"components": ("*",), "untagged": "hide"}, INCIDENT, "untagged"),
+        ({"components": ("*",), "untagged": "hide"}, NAMED, ""),
+        ({"untagged": "hide"}, INCIDENT, ""),
+        ({"components": ("chat api",)}, CHANGE, ""),
+        ({"components": ("k1",)}, CHANGE, ""),
+        ({"components": ("k2", "web")}, CHANGE, "components"),
+        ({"components": ("chat *",)}, NAMED, ""),
+        ({"components": ("*api",)}, CHANGE, ""),
+        ({"components": ("k*",)}, CHANGE, ""),
+        ({"components": ("chat*x",)}, CHANGE, "components"),
+        ({"events": ("NEW_INCIDENT",)}, INCIDENT, ""),
+        ({"events": ("INCIDENT_UPDATE",)}, INCIDENT, "events"),
+        ({"events": ("NEW_INCIDENT", "INCIDENT_UPDATE")}, CHANGE, "events"),
+        ({"events": ("COMPONENT_STATUS_CHANGE",)}, CHANGE, ""),
     ],
 )
-def test_r13_and_the_other_filters_let_pass_what_is_wanted(options, event, wanted):
+def test_r13_and_the_other_filters_let_pass_what_is_wanted(options, event, key):
     provider = Provider("Acme", ("https://status.acme.test",), **options)
-    assert statuswatch.is_wanted(provider, event) is wanted
+    assert statuswatch.Tracker(provider, "", START).filter_of(event) == key
+
+
+@pytest.mark.parametrize(
+    "pattern, name, found",
+    [
+        ("a*", "API", True),
+        ("*", "", True),
+        ("a", "API", False),
+        ("*p*", "API", True),
+        ("p*", "API", False),
+        ("a[p]i", "API", False),
+        ("a[p]i", "A[p]I", True),
+        ("[*", "[EU] API", True),
+        ("a?i", "API", False),
+        ("a?i", "A?I", True),
+        ("a[!x]i", "API", False),
+        ("a]*", "A]B", True),
+        ("a.i", "API", False),
+        ("a\\*", "A\\b", True),
+        ("stra\u00dfe".casefold(), "STRASSE", True),
+        ("a*b", "a\nb", True),
+    ],
+)
+def test_in_a_pattern_only_the_asterisk_is_special(pattern, name, found):
+    assert statuswatch.matches(pattern, name) is found
+    assert statuswatch.matches(pattern, "another", name) is found
+    assert not statuswatch.matches(pattern)
+
+
+def test_a_pattern_is_matched_in_no_time_whatever_the_name():
+    began = time.perf_counter()
+    assert not statuswatch.matches("*a*a*b", "a" * 5_000_000)
+    assert time.perf_counter() - began < 5
+
+
+# --- Filters, over the life of an incident. ---
+
+
+def test_what_was_told_is_told_to_its_end_when_its_components_are_dropped():
+    acme = Scenario(components=("api",), untagged="hide")
+    named = incident("I", LOOKING, components=("API",))
+    assert acme.polls(
+        listing(),
+        listing(named),
+        listing(incident("I", LOOKING, FOUND, components=())),
+        listing(incident("I", LOOKING, FOUND, FIXED, components=("Web",))),
+    ) == [[], ["new I " + LOOKING], ["update I " + FOUND], ["update I " + FIXED]]
+    assert acme.suppressed == {}
+
+
+def test_what_was_told_is_told_to_its_end_when_it_becomes_minor_or_planned():
+    acme = Scenario(min_impact="major")
+    story = incident("I", LOOKING, impact="major")
+    acme.polls(listing(), listing(story))
+    minor = incident("I", LOOKING, FOUND, impact="minor", maintenance=True)
+    assert acme.poll(json=listing(minor)) == ["update I " + FOUND]
+    assert acme.polls(listing(), SAME) == [[], ["end I completed"]]
+
+
+def test_what_was_held_back_is_told_from_when_it_matters():
+    acme = Scenario(min_impact="major")
+    assert acme.polls(
+        listing(),
+        listing(incident("I", LOOKING, impact="minor")),
+        listing(incident("I", LOOKING, FOUND, impact="major")),
+        listing(incident("I", LOOKING, FOUND, FIXED, impact="minor")),
+    ) == [[], [], ["update I " + FOUND], ["update I " + FIXED]]
+    assert acme.suppressed == {"min_impact": 1}
+
+
+def test_the_types_that_are_not_wanted_stay_so_to_the_end():
+    acme = Scenario(events=("NEW_INCIDENT",))
+    assert acme.polls(
+        listing(component("api", "up")),
+        listing(incident("I", LOOKING), component("api", "down")),
+        listing(incident("I", LOOKING, FIXED), component("api", "down")),
+    ) == [[], ["new I " + LOOKING], []]
+    assert acme.suppressed == {"events": 2}
+
+
+def test_what_was_only_seeded_was_not_told():
+    acme = Scenario(components=("api",), untagged="hide")
+    acme.poll(json=listing(incident("I", LOOKING, components=("API",))))
+    acme.poll(json=listing(incident("I", LOOKING, FOUND, components=())))
+    assert (acme.events, acme.suppressed) == ([], {"untagged": 1})
+
+
+def test_seeds_are_not_counted_as_held_back():
+    acme = Scenario(components=("api",), min_impact="major")
+    other = incident("I", LOOKING, components=("Web",))
+    acme.poll(json=listing(other, incident("J", LOOKING, impact="minor")))
+    assert acme.suppressed == {}
+
+
+def test_what_is_held_back_is_counted_by_the_key_that_does_it():
+    acme = Scenario(components=("api",), untagged="hide", min_impact="major")
+    acme.poll(json=listing(component("api", "up"), component("web", "up")))
+    rows = [
+        incident("I", LOOKING, FOUND, components=("Web",)),
+        incident("J", LOOKING),
+        incident("K", LOOKING, impact="minor"),
+        incident("M", LOOKING, maintenance=True),
+    ]
+    acme.poll(json=listing(*rows, component("api", "up"), component("web", "down")))
+    assert acme.events == []
+    expected = {"components": 3, "untagged": 1, "min_impact": 1, "maintenance": 1}
+    assert acme.suppressed == expected
+
+
+@pytest.mark.parametrize("pattern", ["k1", "k*"])
+def test_an_incident_that_names_a_component_is_found_by_the_components_id(pattern):
+    acme = Scenario(components=(pattern,))
+    parts = Component("K1", "Chat API", "up", None), Component("w", "Web", "up", None)
+    story = incident("I", LOOKING, components=("Chat API", "Mail"))
+    other = incident("J", LOOKING, components=("Web",))
+    acme.poll(json=listing(*parts), feed=page())
+    assert acme.poll(feed=page(story, other), json=SAME) == ["new I " + LOOKING]
+
+
+def test_of_two_components_with_one_name_the_id_tells_which():
+    acme = Scenario(components=("k1",))
+    acme.poll(json=page(*[Component(id, "API", "up", None) for id in ("k1", "k2")]))
+    shown = page(*[Component(id, "API", "down", None) for id in ("k1", "k2")])
+    assert acme.poll(json=shown) == ["k1: down, was up"]
+
+
+@pytest.mark.parametrize("options", [{"components": ("api",)}, {"min_impact": "major"}])
+def test_what_a_filter_needs_of_an_old_incident_is_remembered(options):
+    acme = Scenario(**options)
+    old = incident("old", FIXED, components=("Web",), impact="minor")
+    many = [incident("I%d" % n, FIXED, components=("API",)) for n in range(40)]
+    acme.poll(json=listing(old), feed=page())
+    acme.poll(json=listing(*many), feed=page(minute=1))
+    late = entry("old", FIXED, "postmortem: Report.")
+    assert acme.poll(feed=page(late), json=SAME) == []
+    assert sum(acme.suppressed.values()) == 1
+
+
+# --- Patterns of components that mean nothing. ---
+
+
+def test_a_filtered_component_that_disappears_is_missing_once():
+    acme = Scenario(components=("the api",))
+    api, gate = component("api", "up"), Component("g", "The API Gate", "up", None)
+    assert acme.polls(page(api), page(gate)) == [[], []]
+    assert acme.missing == [("the api", "The API Gate")]
+    for minute in range(1, 4):
+        acme.poll(json=page(gate, minute=minute))
+        assert acme.missing == []
+    acme.poll(json=page(api, gate))
+    assert acme.missing == []
+    acme.poll(json=page(gate, minute=9))
+    assert acme.missing == [("the api", "The API Gate")]
+
+
+def test_a_pattern_that_never_meant_anything_is_missing_too():
+    acme = Scenario(components=("the abi", "the w*", "zzz"))
+    acme.poll(json=page(component("api", "up"), component("web", "up")))
+    assert acme.missing == [("the abi", "The api"), ("zzz", "")]
+
+
+def test_without_a_list_of_components_nothing_is_missing():
+    acme = Scenario(components=("api",))
+    acme.polls(page(incident("I", LOOKING, components=("Web",))), SAME)
+    assert acme.missing == []
+    acme.poll(late=page(component("web", "up")))
+    assert acme.missing == [("api", "")]
+
+
+def test_what_another_source_lists_is_not_missing():
+    acme = Scenario(components=("the api",))
+    acme.poll(one=page(component("api", "up")), two=page(component("web", "up")))
+    assert acme.missing == []
+    acme.poll(one=SAME, two=page(component("web", "up"), minute=1))
+    assert acme.missing == []
+
+
+def test_a_name_that_only_an_incident_lists_exists():
+    acme = Scenario(components=("group",))
+    story = incident("I", LOOKING, components=("Group",))
+    acme.poll(feed=page(story), json=page(component("api", "up")))
+    acme.poll(feed=SAME, json=page(component("api", "up"), minute=1))
+    assert acme.missing == []
+    acme.poll(feed=page(), json=page(component("api", "up"), minute=2))
+    assert acme.missing == [("group", "")]
+
+
+def test_the_address_of_a_page_is_no_name():
+    acme = Scenario(components=("http*",))
+    acme.poll(json=page(component("api", "up")))
+    assert acme.missing == [("http*", "")]
+
+
+def test_an_id_exists_as_a_name_does():
+    acme = Scenario(components=("api",))
+    acme.polls(page(component("API", "up")), page(component("API", "up"), minute=1))
+    assert acme.missing == []
+
+
+def test_a_component_whose_status_is_not_given_is_not_missing():
+    acme = Scenario(components=("the api",))
+    acme.polls(page(component("api", "")), page(component("api", ""), minute=1))
+    assert acme.missing == []
+
+
+def test_incidentios_summary_which_lists_some_components_misses_none():
+    acme = Scenario(components=("the api",))
+    for key in ("api", "web", "api", "web"):
+        shown = listing(component(key, "up"))._replace(platform="incident.io")
+        acme.poll(json=shown)
+        assert acme.missing == []
+    acme.poll(all=page(component("web", "up"))._replace(platform="incident.io"))
+    assert acme.missing == [("the api", "")]
+
+
+def test_a_filter_that_is_new_to_the_memory_is_judged_by_the_next_list(acme):
+    acme.poll(json=page(component("api", "up"), component("web", "up")))
+    for _ in range(3):
+        old = [incident("I%d" % n, FIXED, components=("Old",)) for n in range(9)]
+        acme.poll(feed=page(*old))
+    acme.provider = acme.provider._replace(components=("the api", "old", "odd"))
+    acme.poll(json=page(component("api", "up"), component("web", "up"), minute=1))
+    assert acme.missing == [("odd", "")]
+
+
+# --- Hold: a component's change is told once it has stood for so long. ---
+
+UP, DOWN, BAD = (component("api", status) for status in ("up", "down", "bad"))
+
+
+def held(parts=(UP, DOWN), **options):
+    """A provider with hold, where a component has just changed."""
+    acme = Scenario(hold=60, **options)
+    acme.polls(*[page(part, minute=n) for n, part in enumerate(parts)])
+    return acme
+
+
+def test_a_change_is_told_once_it_has_stood_for_the_hold():
+    acme = held()
+    assert acme.events == []
+    assert acme.poll(json=SAME) == []
+    assert acme.poll(json=SAME) == ["api: down, was up"]
+    assert acme.polls(SAME, page(DOWN, minute=9), SAME, SAME) == [[]] * 4
+    assert acme.suppressed == {}
+
+
+def test_a_held_change_is_told_with_the_vendors_time():
+    acme = Scenario(hold=60)
+    acme.polls(page(component("api", "up", 1)), page(component("api", "down", 2)))
+    acme.polls(SAME, SAME)
+    (event,) = acme.events
+    assert event == statuswatch.Event(
+        type="COMPONENT_STATUS_CHANGE",
+        provider="Acme",
+        product="Acme",
+        components=("The api",),
+        status="down",
+        previous_status="up",
+        component_id="api",
+        url="https://status.acme.test",
+        occurred_at=at(2),
+        detected_at=acme.now,
+        source="https://status.acme.test/json",
+    )
+
+
+def test_what_is_not_held_has_a_time_of_its_own_again():
+    acme = Scenario(hold=60)
+    acme.polls(page(component("api", "up", 1)), page(component("api", "down", 2)))
+    acme.polls(SAME, SAME, page(component("api", "up", 2)), SAME, SAME)
+    assert [(event.status, event.occurred_at) for event in acme.events] == [
+        ("up", None)
+    ]
+
+
+def test_a_change_that_goes_back_within_the_hold_is_counted_and_not_told():
+    acme = held(parts=(UP, DOWN, UP))
+    assert acme.polls(*[SAME] * 5) == [[]] * 5
+    assert acme.suppressed == {"hold": 2}
+    assert acme.polls(page(DOWN, minute=9), SAME, SAME)[2] == ["api: down, was up"]
+
+
+def test_the_hold_runs_from_when_the_status_that_was_told_was_left():
+    acme = held(parts=(UP, DOWN, BAD))
+    assert acme.poll(json=SAME) == ["api: bad, was up"]
+    assert acme.suppressed == {"hold": 1}
+
+
+def test_an_outage_that_flaps_between_two_statuses_is_told_in_time():
+    acme = held(parts=(UP, DOWN, BAD))
+    assert acme.poll(json=page(DOWN, minute=8)) == ["api: down, was up"]
+    assert acme.polls(page(BAD, minute=9), SAME) == [[], []]
+    assert acme.polls(SAME) == [["api: bad, was down"]]
+    assert acme.suppressed == {"hold": 2}
+
+
+def test_the_hold_does_not_run_from_when_the_component_was_first_seen():
+    acme = held(parts=())
+    assert acme.polls(page(), page(UP), *[SAME] * 4) == [[]] * 6
+    assert acme.polls(page(DOWN, minute=9), SAME) == [[], []]
+    assert acme.poll(json=SAME) == ["api: down, was up"]
+
+
+def test_a_hold_that_goes_back_begins_anew():
+    acme = held(parts=(UP, DOWN, UP, DOWN))
+    assert acme.polls(SAME, SAME) == [[], ["api: down, was up"]]
+
+
+def test_held_changes_make_unchanged_reads_matter():
+    acme = held()
+    assert statuswatch.Tracker(acme.provider, acme.memory, START).pending()
+    acme.polls(SAME, SAME)
+    assert not statuswatch.Tracker(acme.provider, acme.memory, START).pending()
+
+
+def test_only_a_read_of_the_source_that_shows_it_tells_a_held_change():
+    acme = held()
+    acme.poll(feed=page())
+    assert [acme.poll(feed=SAME) for _ in range(5)] == [[]] * 5
+    assert acme.poll(feed=SAME, json=SAME) == ["api: down, was up"]
+
+
+def test_a_held_change_of_a_component_that_is_gone_waits_until_it_is_back():
+    acme = held()
+    assert acme.polls(page(), SAME, SAME, SAME) == [[]] * 4
+    assert not statuswatch.Tracker(acme.provider, acme.memory, START).pending()
+    assert acme.poll(json=page(DOWN, minute=9)) == ["api: down, was up"]
+
+
+def test_a_held_change_that_goes_back_unseen_is_not_told():
+    acme = held()
+    assert acme.polls(page(), SAME, SAME, page(UP, minute=9), SAME, SAME) == [[]] * 6
+
+
+def test_a_held_change_is_told_by_the_source_that_follows_on():
+    acme = held()
+    newer = component("api", "down", 5)
+    assert acme.poll(other=page(newer), json=SAME) == []
+    assert acme.poll(json=SAME) == []
+    assert acme.poll(other=SAME) == ["api: down, was up"]
+    assert acme.events[0].source == "https://status.acme.test/other"
+
+
+def test_a_source_that_seeds_tells_nothing_that_was_held():
+    acme = held()
+    acme.poll(json=SAME)
+    assert acme.poll(other=page(component("api", "down", 5))) == []
+    assert acme.poll(other=SAME) == ["api: down, was up"]
+    acme = held()
+    acme.polls(SAME, SAME)
+    assert acme.poll(third=page(component("api", "bad", 6))) == []
+    assert [acme.poll(third=SAME) for _ in range(4)] == [[]] * 4
+
+
+def test_a_held_change_is_told_as_a_source_that_seeds_meanwhile_shows_it():
+    acme = held()
+    assert acme.poll(other=page(component("api", "bad", 5))) == []
+    assert acme.polls(SAME, SAME, name="other") == [["api: bad, was up"], []]
+    acme = held()
+    assert acme.poll(other=page(component("api", "up", 5))) == []
+    assert acme.polls(SAME, SAME, SAME, name="other") == [[]] * 3
+    assert acme.suppressed == {"hold": 1}
+
+
+def test_a_change_that_is_over_leaves_nothing_in_the_memory():
+    acme, plain = held(), Scenario()
+    plain.poll(json=page(DOWN))
+    assert len(acme.memory) > len(plain.memory)
+    acme.polls(SAME, SAME)
+    assert acme.memory == plain.memory
+
+
+def test_another_page_is_told_nothing_that_was_held():
+    acme = held()
+    theirs = page(component("api", "odd"), id="other")
+    assert acme.polls(*[theirs] * 3, *[SAME] * 4) == [[]] * 7
+
+
+def test_a_clock_that_is_set_back_does_not_hold_for_longer():
+    acme = held()
+    acme.now -= timedelta(days=1)
+    assert acme.poll(json=SAME) == ["api: down, was up"]
+
+
+def test_the_hold_is_the_providers_of_now():
+    acme = held()
+    acme.provider = acme.provider._replace(hold=0)
+    assert acme.poll(json=SAME) == ["api: down, was up"]
+
+
+def test_incidents_are_never_held():
+    acme = Scenario(hold=60)
+    assert acme.polls(listing(), listing(incident("I", LOOKING)), listing(), SAME) == [
+        [],
+        ["new I " + LOOKING],
+        [],
+        ["end I resolved"],
+    ]
+
+
+def test_flaps_of_what_is_not_wanted_are_counted_where_they_are_unwanted():
+    acme = held(parts=(UP, DOWN, UP), components=("web",))
+    acme.polls(SAME, SAME, SAME)
+    assert (acme.events, acme.suppressed) == ([], {"components": 2})
+
+
+def test_a_held_change_after_a_long_pause_is_old_news():
+    acme = held()
+    assert acme.poll(away=True, json=page(DOWN, minute=9)) == []
+    assert acme.poll(away=True, json=SAME) == ["api: down, was up"]
+    assert acme.events[0].while_away
+
+
+# --- Durations: the end of an incident says how long it ran. ---
+
+
+def durations(*pages, name="json", **options):
+    """What is told of the pages, each with how long the incident ran."""
+    acme, told = Scenario(**options), []
+    for shown in pages:
+        acme.poll(**{name: shown})
+        told += [(event.status, event.duration_s) for event in acme.events]
+    return told
+
+
+@pytest.mark.parametrize("make", [incident, entry])
+def test_an_end_runs_from_the_first_update(make):
+    stages = [make("I", *[LOOKING, FOUND, FIXED][:n]) for n in (1, 2, 3)]
+    assert durations(listing(), *map(listing, stages)) == [
+        ("investigating", None),
+        ("identified", None),
+        ("resolved", 120),
+    ]
+
+
+def test_only_the_first_of_an_incidents_ends_says_how_long_it_ran():
+    parts = [LOOKING, FIXED, "resolved: Really.", "postmortem: A report."]
+    told = durations(listing(), *[listing(incident("I", *parts[:n])) for n in (2, 4)])
+    assert [duration for _, duration in told] == [None, 60, None, None]
+
+
+def test_a_postmortem_is_no_end():
+    told = durations(listing(), listing(incident("I", LOOKING, "postmortem: Report.")))
+    assert told == [("investigating", None), ("postmortem", None)]
+
+
+def test_an_edit_is_no_end():
+    before, after = incident("I", LOOKING, FOUND), incident("I", LOOKING, FIXED)
+    assert durations(listing(before), listing(after)) == [("resolved", None)]
+
+
+def test_an_incident_that_goes_on_ends_again():
+    parts = [LOOKING, FIXED, LOOKING, FIXED]
+    told = durations(listing(), *[listing(incident("I", *parts[:n])) for n in (2, 4)])
+    assert [duration for _, duration in told] == [None, 60, None, 180]
+
+
+def test_an_incident_that_was_over_when_it_was_first_shown_has_no_duration():
+    assert durations(listing(), listing(incident("I", FIXED))) == [("resolved", None)]
+
+
+def test_an_end_before_the_beginning_has_no_duration():
+    story = incident("I", LOOKING, FIXED)
+    first, last = story.updates
+    swapped = (first._replace(at=last.at), last._replace(at=first.at))
+    shown = listing(story._replace(updates=swapped))
+    assert [duration for _, duration in durations(listing(), shown)] == [None, None]
+
+
+def test_a_beginning_that_is_not_known_gives_no_duration():
+    bare = listing(incident("I", status="investigating"))
+    over = listing(incident("I", status="resolved"))
+    assert [each for _, each in durations(listing(), bare, over)] == [None, None]
+    assert [each for _, each in durations(bare, listing(), SAME)] == [None]
+
+
+def test_an_inferred_end_runs_until_it_is_detected(acme):
+    acme.now = at(10)
+    acme.polls(listing(incident("I", LOOKING)), listing(), SAME)
+    assert [(e.inferred, e.duration_s) for e in acme.events] == [(True, 690)]
+
+
+def test_an_end_without_a_time_runs_until_it_is_detected(acme):
+    acme.now = at(10)
+    story = incident("I", LOOKING, FIXED)
+    story = story._replace(
+        updates=(story.updates[0], story.updates[1]._replace(at=None))
+    )
+    acme.polls(listing(), listing(story))
+    assert [event.duration_s for event in acme.events] == [None, 660]
+
+
+def test_a_feed_that_shows_only_the_latest_update_remembers_the_beginning():
+    parts = [dated(each, n) for n, each in enumerate([LOOKING, FOUND, FIXED])]
+    shown = [
+        page(Incident("I", "It", u.status, (u,)), minute=n) for n, u in enumerate(parts)
+    ]
+    told = durations(page(), *shown, name="feed")
+    assert told[-1] == ("resolved", 120)
+
+
+def test_the_beginning_is_the_earliest_that_any_source_knows(seeded):
+    late = entry("I", LOOKING)._replace(updates=(dated(LOOKING, 5), dated(FIXED, 9)))
+    early = incident("I", "investigating: ", FOUND)
+    seeded.poll(feed=page(late), json=listing(early))
+    assert [e.duration_s for e in seeded.events if e.status == "resolved"] == [540]
+
+
+def test_a_maintenance_runs_from_when_it_begins():
+    parts = [
+        "scheduled: Soon.",
+        "in_progress: Now.",
+        "verifying: ...",
+        "completed: Done.",
+    ]
+    story = listing(incident("M", *parts, maintenance=True))
+    assert durations(listing(), story, maintenance=True)[-1] == ("completed", 120)
+
+
+def test_a_duration_is_in_whole_seconds(acme):
+    story = incident("I", LOOKING, FIXED)
+    last = story.updates[1]._replace(at=START + timedelta(seconds=59.9))
+    acme.polls(listing(), listing(story._replace(updates=(story.updates[0], last))))
+    assert repr(acme.events[1].duration_s) == "59"
 
 
 # --- R14: another page's document is set aside, and seeds afresh if it persists. ---
@@ -1473,7 +2073,7 @@ def stored_size(watch, scenario):
 
 
 @pytest.mark.parametrize("flavour", ["statuspage", "incident.io"])
-def test_a_usual_page_is_remembered_in_ten_kilobytes(flavour):
+def test_a_usual_page_is_remembered_in_six_kilobytes(flavour):
     ids = random.Random(1)
     letters = "0123456789abcdefghjkmnpqrstvwxyz"
     length = 12 if flavour == "statuspage" else 26
@@ -1498,8 +2098,9 @@ def test_a_usual_page_is_remembered_in_ten_kilobytes(flavour):
         stories.append(entry(new_id(), *shown, **more))
     current = incident(stories[0].id, LOOKING, FOUND, components=tuple(names[:3]))
     scenario.poll(feed=page(*stories), json=listing(current, *parts))
+    assert len(scenario.memory) <= 6_000
     watch = statuswatch.Watch(scenario.provider, {})
-    assert stored_size(watch, scenario) < 10_000
+    assert stored_size(watch, scenario) < 7_000
 
 
 # --- Laws. ---
