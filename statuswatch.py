@@ -81,6 +81,7 @@ INTERVAL, POLITE = 30.0, 10.0  # seconds between polls; caches hold a page for a
 TIMEOUT = 20.0  # seconds for one source: attempts, redirects and addresses together
 MAX_SIZE = 5_000_000  # bytes of a decoded body; the largest real page seen has 0.7 MB
 MAX_NODES = 50_000  # XML tags and attributes, or JSON containers; 4,000 are real
+MAX_COMMAS = 4 * MAX_NODES  # about as many values; 21,000 are real, a value is 80 bytes
 MAX_TEXT, MAX_VALIDATOR = 500, 1024  # characters; an ETag of 60 KB earns "400" for ever
 ATTEMPTS, MAX_HOPS = 3, 5  # requests for one read of a source, redirects of each
 MOVED = 5  # identical permanent redirects in a row, then the new address is kept
@@ -95,6 +96,7 @@ MEMORY, DETAILED = 500, 5  # incidents remembered at least (R8), those with thei
 AWAY = 600.0  # seconds since the last read that make news old at a start (R15)
 LINGER = 1.0  # seconds that polls, and then the printer, have to end
 WAKE = 0.5  # seconds; a signal that comes just before a wait begins does not end it
+MAX_SEARCH = 8  # requests to find the sources of a page
 GONE = 5  # failures in a row after which sources that were found are looked for anew
 SUPPRESSED = 3600.0  # seconds between two lines on what the filters held back
 STORM, STORM_SIZE = 300.0, 5  # seconds in which so many providers have news
@@ -369,17 +371,20 @@ _HOSTILE = re.compile(
     "\u2060-\u206f\ufdd0-\ufdef\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
+# What tags become: white space, or if they mean something in feeds control characters,
+# as the text itself has none.
 _BLOCKS = """address article aside blockquote br dd div dl dt figure footer form h1 h2
     h3 h4 h5 h6 header hr li main nav ol p pre section table td tfoot th thead tr ul
 """.split()
-# Tags that mean something in feeds become control characters: the text itself has none.
-_MARKS = {"small": "\x01\x02", "strong": "\x03\x04", "b": "\x03\x04", "li": "\x05\x06"}
-# A tag, or what has no text. Linear: each alternative ends at the next "<" or runs to
+_GAPS = dict.fromkeys(_BLOCKS + ["/" + tag for tag in _BLOCKS], "\n")
+_GAPS.update({"small": "\x01", "/small": "\x02", "li": "\n\x05\n", "/li": "\n\x06\n"})
+_GAPS.update({"strong": "\x03", "/strong": "\x04", "b": "\x03", "/b": "\x04"})
+# What has no text, and a tag. Linear: each alternative ends at the next "<" or runs to
 # the end once. html.parser needs seconds for 20 KB of "<a ", and raises on "<![<".
-_TAG = re.compile(
-    r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)"
-    r"|<(/?)([a-z][a-z0-9]*)[^<>]*>|<[!?][^<>]*>"
+_SKIPPED = re.compile(
+    r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[!?][^<>]*>"
 )
+_TAG = re.compile(r"<(/?[A-Za-z][A-Za-z0-9]*)[^<>]*>")
 
 
 def clean(text: str) -> str:
@@ -415,14 +420,12 @@ def digest(*texts: str, size: int = 6) -> str:
 
 def marked(markup: str) -> str:
     """Return the text of HTML with its tags turned into _MARKS and white space."""
-    cut, parts = _TAG.split(markup), []  # at each tag: text, (skipped), slash, name
-    for text, slash, name in itertools.zip_longest(cut[::4], cut[2::4], cut[3::4]):
-        text = html.unescape(re.sub(r"&#\d{8,};?", "", text))  # int() refuses long ones
-        name = (name or "").lower()
-        gap = "\n" * (name in _BLOCKS)
-        mark = _MARKS.get(name, ("", ""))[bool(slash)]
-        parts += [_HOSTILE.sub("", text), gap, mark, gap]
-    return "".join(parts)
+    cut = _TAG.split(_SKIPPED.sub("", _HOSTILE.sub("", markup)))  # text, tag, text, ...
+    cut[1::2] = [_GAPS.get(tag.lower(), "") for tag in cut[1::2]]
+    if "&" in markup:  # int() refuses long numbers
+        texts = (html.unescape(re.sub(r"&#\d{8,};?", "", text)) for text in cut[::2])
+        cut[::2] = [_HOSTILE.sub("", text) for text in texts]
+    return "".join(cut)
 
 
 # --- Parsing: bytes -> Page. Pure: no clock, no network, no logging. ---
@@ -432,37 +435,54 @@ _CODECS = re.compile(  # of text; Python has others, some slow on purpose (punyc
 )
 _STARTS = (  # byte order marks, and how a document can begin that has none
     (b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0|\0\0\xfe\xff", "utf-32"),
-    (b"\xff\xfe|[<{]\0", "utf-16-le"), (b"\xfe\xff|\0[<{]", "utf-16-be"),
+    (b"\xff\xfe|[\\[<{]\0", "utf-16-le"), (b"\xfe\xff|\0[\\[<{]", "utf-16-be"),
 )  # fmt: skip
 _ENCODING = re.compile(r"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
 _CHARSET = re.compile(r"""(?i)charset\s*=\s*["']?([\w.:-]+)""")
 # XML namespaces of what feeds are made of, and those that are too long to be any.
 _SPACES = re.compile("(?i)/atom|/rss|netscape.com|rdf-syntax|userland|1999/xhtml")
-_LONG_SPACE = re.compile(r"""(?s)\sxmlns[^\s="'<>/]*\s*=\s*(["'])(?:(?!\1).){500}""")
+_LONG_SPACE = re.compile(
+    r"""(?s)xmlns(?<=\sxmlns)[^\s="'<>/]*\s*=\s*(["'])(?:(?!\1).){500}"""
+)
+_HTML = re.compile(r"(?is)(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype )?html\b")
+_SALES = "pricing|free trial|sign up|get started|book a demo|request a demo|customers"
 _ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
 _ISO_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?\s*([Zz]|[+-]\d\d:?\d\d)?)?$"
 )
-_SHORT_TIME = re.compile(r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), ?(\d\d:\d\d) ?(\S*)$")
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
+_SHORT_TIME = re.compile(
+    r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), ?(\d\d):(\d\d)(?::\d\d)? ?(\S{0,9})$"
+)
 _ZONES = {  # names that email.utils does not know; it knows those of RFC 822
     "WET": "+0000", "WEST": "+0100", "BST": "+0100", "CET": "+0100", "CEST": "+0200",
     "EET": "+0200", "EEST": "+0300", "MSK": "+0300", "IST": "+0530", "SGT": "+0800",
     "HKT": "+0800", "JST": "+0900", "KST": "+0900", "AEST": "+1000", "AEDT": "+1100",
     "NZST": "+1200", "NZDT": "+1300", "BRT": "-0300", "AKST": "-0900", "HST": "-1000",
+    "GMT+0": "+0000",
 }  # fmt: skip
 # In marked text: Statuspage's update, incident.io's status and list of components.
 _UPDATE = re.compile(r"\x01([^\x01\x02]*)\x02\s*\x03([^\x03\x04]*)\x04\s*-?([^\x01]*)")
 _STATUS = re.compile(r"\s*\x03([^\x03\x04:]*):([^\x03\x04]*)\x04")
+_PLAN = "\x03THIS IS A SCHEDULED EVENT"
 _NAMES = re.compile(r"\x03[^\x03\x04]*\x04\s*((\x05[^\x05\x06]*\x06\s*)+)$")
+# Of feeds with an entry for each update: an id of AWS, which is of a service and a
+# second; in titles how it stands, and that with what is not the incident's.
+_AWS_ID = re.compile(r"status\.aws\.amazon\.com/#([\w-]+)_\d+$")
+_FLAP = re.compile(r" (?:went down|recovered)\b")
+_OVER = re.compile(r"(?i)\[resolved\]|recovered|operating normally")
+_EDGE = re.compile(
+    r"(?i)^(?:service [a-z ]+|informational message): |\[resolved\]|" + _FLAP.pattern
+)
 
 
 def parse(body: bytes | bytearray, content_type: str = "") -> Page:
     """Return the Page in *body*, recognised by its own shape; else raise ParseError.
 
-    Reads the JSON of Statuspage v2 and incident.io, the feeds of both, and any other
-    RSS or Atom as incidents without a status. The encoding is that of the byte order
-    mark, else of the XML declaration, else of *content_type* (a header), else UTF-8.
+    Reads JSON that has a Form, feeds of several platforms, and any other RSS or Atom as
+    incidents without a status. The encoding is that of the byte order mark, else of the
+    XML declaration, else of *content_type* (a header), else UTF-8.
     """
     found = _ENCODING.match(body[:256].decode("latin-1"))
     found = found or _CHARSET.search(content_type)
@@ -479,7 +499,30 @@ def parse(body: bytes | bytearray, content_type: str = "") -> Page:
         page = read_page(document)
         if page:
             return page
-    raise ParseError("well-formed, but not of a status page we know")
+    raise ParseError(
+        "well-formed, but not of a status page we know: %s" % _glimpse(document)
+    )
+
+
+def _glimpse(document: Any) -> str:
+    """Return what a document of another schema shows first, for a person."""
+    if isinstance(document, dict):
+        said = document.get("error") or document.get("message")
+        return clean(str(said) if said else ", ".join(document))[:60]
+    xml = isinstance(document, Element)
+    return clean("<%s>" % document.tag if xml else type(document).__name__)[:60]
+
+
+def _html_kind(text: str) -> str:
+    """Return what an HTML page is, as far as that can be told."""
+    seen, title = clean(marked(text)), re.search("(?i)<title[^>]*>([^<]+)", text)
+    if re.search(r"(?i)type\s*=\s*[\"']?password", text):
+        return "a login page"
+    if len(seen) < 200 and re.search("(?i)<script", text):
+        return "a single-page app, which only a browser can read"
+    if len(set(re.findall(_SALES, seen.lower()))) > 2:
+        return "a marketing page"
+    return 'titled "%s"' % clean(title[1])[:50] if title else "without a title"
 
 
 def parse_time(text: str, near: datetime | None = None) -> datetime | None:
@@ -488,21 +531,35 @@ def parse_time(text: str, near: datetime | None = None) -> datetime | None:
     With *near*, also Statuspage's "Sep 3, 14:49 PDT": the last not long after *near*.
     """
     text = clean(text)
-    iso, short = _ISO_TIME.match(text), _SHORT_TIME.match(text)
-    with contextlib.suppress(ValueError, OverflowError, TypeError, IndexError):
+    short = near and _SHORT_TIME.match(text)
+    iso = None if short else _ISO_TIME.match(text)
+    try:
         if iso:
             zone = (iso[3] or "Z").upper().replace("Z", "+00:00")
             text = "%sT%s%s:%s" % (iso[1], iso[2] or "00:00:00", zone[:3], zone[-2:])
             return datetime.fromisoformat(text).astimezone(UTC)
         if short and near:
-            text, latest = short.expand(r"\2 \1 %d \3:00 \4"), near + timedelta(days=31)
-            dates = [parse_time(text % (latest.year - back)) for back in (0, 1)]
-            return next((at for at in dates if at and at <= latest), None)
+            month, latest = _MONTHS.index(short[1]) // 3 + 1, near + timedelta(days=31)
+            day, hour, minute = map(int, short.groups()[1:4])
+            for year in (latest.year, latest.year - 1):
+                with contextlib.suppress(ValueError):  # 29 February of another year
+                    at = datetime(year, month, day, hour, minute, tzinfo=UTC)
+                    if at - _offset(short[5]) <= latest:
+                        return at - _offset(short[5])
+            return None
         start, _, zone = re.sub(r"( [+-]\d\d)$", r"\g<1>00", text).rpartition(" ")
         text = "%s %s" % (start, _ZONES.get(zone.upper(), zone))
         at = email.utils.parsedate_to_datetime(text)
         return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
-    return None
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+@functools.lru_cache(100)
+def _offset(zone: str) -> timedelta:
+    """Return how far *zone* is ahead of UTC; 0 for what is none."""
+    then = datetime(2000, 1, 1, tzinfo=UTC)
+    return then - (parse_time("1 Jan 2000 00:00:00 " + zone) or then)
 
 
 def word(text: str) -> str:
@@ -514,18 +571,19 @@ def _read(text: str) -> Any:
     """Return JSON's value or XML's root, with feeds' names bare and in lower case."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) < len(pairs):
+        found = dict(pairs)
+        if len(found) < len(pairs):
             raise ValueError("a key stands twice")
-        return dict(pairs)
+        return found
 
     kind, nodes = ("XML", "<=") if text.startswith("<") else ("JSON", "{[")
     try:
-        if sum(map(text.count, nodes)) > MAX_NODES:
+        if sum(map(text.count, nodes)) > MAX_NODES or text.count(",") > MAX_COMMAS:
             raise ValueError("too large")
         if kind == "JSON":  # int refuses NaN and Infinity, which are no JSON
             return json.loads(text, parse_constant=int, object_pairs_hook=unique)
-        if re.match(r"(?i)<(!doctype )?html\b", text):
-            raise ValueError("an HTML page")
+        if _HTML.match(text):
+            raise ValueError("an HTML page, %s" % _html_kind(text[:300_000]))
         if _LONG_SPACE.search(text):  # it would be written out for each element
             raise ValueError("an overlong namespace")
         # Whole, as expat needs quadratic time for pieces (CVE-2023-52425).
@@ -533,83 +591,333 @@ def _read(text: str) -> Any:
     except (XMLError, ValueError, RecursionError) as exc:  # all of defusedxml
         why = clean(str(exc))[:80] if text else "an empty body"
         raise ParseError("no usable %s: %s" % (kind, why)) from exc
+    known: dict[str, bool] = {}
     for element in root.iter():
         space, _, name = element.tag.rpartition("}")
-        if not space or _SPACES.search(space) or name in ("encoded", "date"):
+        if space not in known:
+            known[space] = not space or bool(_SPACES.search(space))
+        if known[space] or name in ("encoded", "date"):
             element.tag = name.lower()
     return root
 
 
-def parse_statuspage(document: Any) -> Page | None:
-    """Return the Page in JSON of Statuspage (metastatuspage.com/api) or incident.io."""
-    if not isinstance(document, dict):
+def _words(table: Mapping[str, str]) -> dict[str, str]:
+    return {word: status for status, words in table.items() for word in words.split()}
+
+
+class Form(NamedTuple):
+    """How the JSON of a platform is recognised, where things stand, what words mean.
+
+    A path has "." between keys and leads through lists; "*" is any key, and an empty
+    key makes a list of one thing. What stands alike on most platforms is below.
+    """
+
+    platform: str
+    signs: str  # paths of what must be there or, with "!", not; "|" between choices
+    lists: str  # paths of incidents, "=" the status of those that tell none
+    components: str = ""
+    page: str = ""  # path of what has its id, address and time
+    complete: str = ""  # signs that all unresolved incidents are listed (R7), which
+    window: int = 0  # a list of so many, or with some that are over, does not show
+    end: str = ""  # path of what no open incident has
+    codes: Mapping[str, str] = {}  # its numbers for the status of components,
+    states: Mapping[str, str] = {}  # and of incidents
+
+
+# fmt: off
+FORMS = (
+    # metastatuspage.com/api: summary.json and status.json, then its other documents.
+    Form("statuspage", "page status.indicator", "incidents scheduled_maintenances",
+         "components", "page", "components"),
+    Form("statuspage", "page.id components !status|page.id incidents !status|"
+         "page.id scheduled_maintenances !status|incidents.incident_updates !page",
+         "incidents scheduled_maintenances", "components", "page", "incidents", 50),
+    # incident.io shows these, too; the next is what its own pages are made of.
+    Form("incident.io",
+         "public_url|page_url|incident.status_page_id|incidents.status_page_id",
+         "incident.=investigating incidents=investigating ongoing_incidents="
+         "investigating scheduled_maintenances=scheduled in_progress_maintenances="
+         "in_progress", "components", complete="public_url|page_url"),
+    # instatus.com/help/api/public-data
+    Form("instatus", "page.status !page.id|components.description !page !status|"
+         "components.isParent !page !status",
+         "activeIncidents=investigating activeMaintenances=scheduled", "components",
+         "page"),
+    Form("betterstack", "data.attributes.aggregate_state",
+         "status_report=investigating", "status_page_resource", "data"),
+    Form("status.io", "result.status_overall", "result.incidents=investigating "
+         "result.maintenance.active=in_progress result.maintenance.upcoming=scheduled",
+         "result.status", "result.status_overall", codes=_words({
+             "operational": "100", "under_maintenance": "200", "partial_outage": "400",
+             "degraded_performance": "300", "major_outage": "500 600"}),
+         states=_words({"investigating": "100", "identified": "200",
+                        "monitoring": "300", "resolved": "400"})),
+    Form("google", "list.external_desc", "list=investigating", end="end"),
+    Form("aws", "list.arn|current archive",
+         "list=investigating current=investigating archive=investigating",
+         states=_words({"resolved": "0", "investigating": "1 2 3"})),
+    Form("slack", "active_incidents|list.notes",
+         "active_incidents=investigating list=investigating", window=500),
+    Form("salesforce", "list.isActive",
+         "list.Incidents=investigating list.Maintenances=scheduled", "list",
+         end="IncidentImpacts.endTime"),
+    Form("cachet", "meta.pagination data.message", "data=investigating", window=20,
+         states=_words({"scheduled": "0", "investigating": "1", "identified": "2",
+                        "monitoring": "3", "resolved": "4"})),
+    Form("cachet", "meta.pagination data", "", "data", codes=_words({
+        "operational": "1", "degraded_performance": "2", "partial_outage": "3",
+        "major_outage": "4"})),
+    Form("uptime-kuma", "config publicGroupList", "incident.=investigating "
+         "incidents=investigating maintenanceList=scheduled",
+         "publicGroupList.monitorList", "config"),
+    Form("uptime-kuma", "beats", "", "beats", codes=_words({
+        "major_outage": "0", "operational": "1", "": "2", "under_maintenance": "3"})),
+    Form("checkly", "incidents.severity", "incidents=investigating", window=50),
+    Form("vultr", "service_alerts.subject", "service_alerts=investigating"),
+    Form("yandexcloud", "items.isReportPublished", "items=investigating", end="endDate",
+         window=500),
+)
+# Where the same stands on different platforms, in the order in which to look.
+_ID, _URL = "id|_id|arn|slug|key", "shortlink|url|public_url|page_url"
+_NAME = "name|public_name|title|external_desc|subject|summary|key|IncidentImpacts.type"
+_CHANGED = "updated_at|updated|date_updated|attributes.updated_at"
+_STANDING = "explicit_status|status_code|status|lastUpdateStatus|aggregate_state"
+_UPDATES = ("incident_updates|updates|messages|event_log|notes|incidentUpdates|entries|"
+            "comments|IncidentEvents|MaintenanceEvents|most_recent_update.")
+_STATE = "to_status|state|status|type|affected_resources.status"
+_BODY = "body|message_string|details|message|text|description|content"
+_AT = ("display_at|published_at|when|datetime|publicIncidentUpdateDate|date_created|"
+       "createdAt|created_at|timestamp|updatedAt|updated_at|started|start|starts_at|"
+       "begin|date|lastUpdatedDate|createdDate")
+_IMPACT = "impact|severity|IncidentImpacts.severity"
+_AFFECTED = ("components|affected_components.name|affected_products|services|region.|"
+             "components_affected|serviceKeys|impacted_services.*.service_name|"
+             "service_name.")
+_AFFECTED_IDS = ("affected_components.component_id|"
+                 "affected_resources.status_page_resource_id")
+# Their words for the same, in Statuspage's; what is just known to be open is being
+# investigated.
+_CODES = _words({
+    "operational": "operational ok informational", "": "not_monitored",
+    "degraded_performance": "degraded degradedperformance minor_incident_core "
+    "minor_incident_noncore",
+    "partial_outage": "minoroutage partialoutage major_incident_noncore",
+    "major_outage": "majoroutage full_outage downtime major_incident_core",
+    "under_maintenance": "maintenance undermaintenance maintenance_core "
+    "maintenance_noncore"})
+_STATES = _words({
+    "investigating": "active open ongoing degraded downtime service_outage "
+    "service_disruption service_information", "resolved": "available", "": "update",
+    "scheduled": "notstartedyet maintenance maintenance_scheduled",
+    "completed": "ended canceled maintenance_complete",
+    "in_progress": "inprogress under_maintenance maintenance_in_progress"})
+_IMPACTS = _words({"minor": "low degradedperformance minoroutage",
+                   "major": "medium partialoutage", "critical": "high majoroutage"})
+# fmt: on
+
+
+def parse_json(document: Any) -> Page | None:
+    """Return the Page in JSON of a platform that has a Form."""
+    document = _joined(document)
+    form = next((each for each in FORMS if _fits(document, each.signs)), None)
+    if not form:
         return None
-    page, status = document.get("page"), document.get("status")
-    if page is None:  # no envelope: incidents are known by their updates
-        page, rows = {}, _get(document, "incidents", list)
-        known = rows and "incident_updates" in rows[0]
-    elif isinstance(page, dict) and not isinstance(status, dict):
-        parts = {"components", "incidents", "scheduled_maintenances"}
-        known = page.get("id") and document.keys() & parts
-    else:
-        known = isinstance(page, dict) and "indicator" in (status or ())
-    if not known:
-        return None
-    key, url, at = _get(page, "id"), web(_get(page, "url")), _get(page, "updated_at")
-    components = []
-    for row in _get(document, "components", list):
-        name, status = clean(_get(row, "name")), word(_get(row, "status"))
+    head = (form.page and _get(document, form.page, dict)) or document
+    key, url = clean(_get(head, _ID)), web(_get(head, _URL))
+    platform = "incident.io" if _ULID.fullmatch(key) else form.platform
+    affected = {  # by incident.io's own pages: all others are operational
+        _get(row, "component_id"): _get(row, "current_status|status")
+        for row in _get(head, "affected_components", list)
+    }
+    other = "operational" if "affected_components" in head else ""
+    components, incidents = [], []
+    codes = {**_CODES, **form.codes}
+    for row in _get(document, form.components or "-", list):
         if row.get("group") is not True:
-            since = parse_time(_get(row, "updated_at"))
+            said, name = _get(row, _STANDING), clean(_get(row, _NAME))
+            said = said or affected.get(_get(row, _ID), other)
+            status = codes.get(said) or codes.get(word(said), word(said))
+            since = _time(row, _CHANGED)
             components.append(Component(_id(row), name, status, since))
-    incidents = [_incident(row, url) for row in _get(document, "incidents", list)]
-    # summary.json lists all that is unresolved, unresolved.json nothing else;
-    # incidents.json has the latest 50, resolved or not.
-    ongoing = len(incidents) < 50 and all(row.status not in DONE for row in incidents)
-    listed = "components" if "status" in document else "incidents"
-    complete = listed in document and ("status" in document or ongoing)
-    for row in _get(document, "scheduled_maintenances", list):
-        incidents.append(_incident(row, url)._replace(maintenance=True))
-    platform = "incident.io" if _ULID.fullmatch(key) else "statuspage"
-    lists = tuple(components), tuple(incidents)
-    return Page(platform, key, url, parse_time(at), *lists, complete)
+    names = {component.id: component.name for component in components}
+    for path, _, state in (part.partition("=") for part in form.lists.split()):
+        for row in _get(document, path, list):
+            incident = _incident(row, form, state, names)
+            planned = incident.maintenance or "aintenance" in path
+            link = incident.url or "%s/incidents/%s" % (url.rstrip("/"), incident.id)
+            incidents.append(incident._replace(maintenance=planned, url=web(link)))
+    over = len(incidents) >= form.window or any(e.status in DONE for e in incidents)
+    complete = _fits(document, form.complete) and not (form.window and over)
+    if form.platform != "statuspage":  # one that has no id is known by what it is
+        key = key or urlsplit(url).netloc or platform
+    lists = tuple(components), _merged(incidents)
+    return Page(platform, key, url, _time(head, _CHANGED), *lists, complete)
 
 
-def _incident(row: dict[str, Any], page_url: str) -> Incident:
-    updates = []
-    for part in _get(row, "incident_updates", list)[::-1]:
-        body, status = clean(marked(_get(part, "body"))), word(_get(part, "status"))
-        at = parse_time(_get(part, "display_at") or _get(part, "created_at"))
-        updates.append(Update(_get(part, "id"), status, body, at))
-    updates.sort(key=_when)
-    key, title, status = _id(row), clean(_get(row, "name")), word(_get(row, "status"))
-    url = _get(row, "shortlink") or "%s/incidents/%s" % (page_url.rstrip("/"), key)
-    # incident.io names none, and leaves out all arrays that are empty.
-    names = tuple(clean(_get(part, "name")) for part in _get(row, "components", list))
-    affected, impact = names if "components" in row else None, word(_get(row, "impact"))
-    about = affected, impact, status in PLANNED, web(url)
-    return Incident(key, title, status, tuple(updates), *about)
+def _incident(
+    row: dict[str, Any], form: Form, state: str, names: Mapping[str, str]
+) -> Incident:
+    """Return an incident; *state* is its status where it has none, "" to keep that."""
+
+    def status_of(each: dict[str, Any], path: str) -> str:
+        status = word(_get(each, path))
+        status = form.states.get(status, _STATES.get(status, status))
+        return state if state in PLANNED and status in OPEN - PLANNED else status
+
+    status, updates = status_of(row, _STANDING), []
+    for part in _get(row, _UPDATES, list):
+        body, at = clean(marked(_get(part, _BODY))), _time(part, _AT)
+        updates.append(
+            Update(_get(part, "id|created"), status_of(part, _STATE), body, at)
+        )
+    if state and not updates:
+        updates = [Update("", status, clean(marked(_get(row, _BODY))), _time(row, _AT))]
+    updates = sorted(updates[::-1], key=_when)
+    status = status or (updates[-1].status if updates else "")
+    if form.end and state not in PLANNED:
+        status = "resolved" if _get(row, form.end) else status if status in OPEN else ""
+    status, said = status or state, state
+    for number, update in enumerate(updates if state else ()):
+        said = status if number == len(updates) - 1 else update.status or said
+        updates[number] = update._replace(status=said)
+    impact = word(_get(row, _IMPACT))
+    planned = status in PLANNED or _get(row, "type|report_type") == "maintenance"
+    about = _IMPACTS.get(impact, impact), planned, _get(row, _URL)
+    affected = _affected(row, names, {dict, str} if state else {dict})
+    title = clean(_get(row, _NAME))
+    return Incident(_id(row), title, status, tuple(updates), affected, *about)
+
+
+def _affected(
+    row: dict[str, Any], names: Mapping[str, str], kinds: set[type]
+) -> tuple[str, ...] | None:
+    """Return the names of what is affected, given by themselves or by their ids."""
+    listed = _at(row, _AFFECTED)
+    if listed is None:
+        known = [names[k] for k in _get(row, _AFFECTED_IDS, tuple) if k in names]
+        return tuple(known) if known or "components" in row else None
+    if not isinstance(listed, list) or not kinds >= set(map(type, listed)):
+        raise ParseError("JSON, but what is affected is not what it should be")
+    texts = [each if isinstance(each, str) else _get(each, _NAME) for each in listed]
+    return tuple(map(clean, texts))
+
+
+def _merged(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+    """Return *incidents* with those of one id as one, which has the updates of all."""
+    same: dict[str, Incident] = {}
+    for each in incidents:
+        first = same.setdefault(each.id, each)
+        if first is not each:
+            updates = dict.fromkeys((*first.updates, *each.updates))
+            listed = [*(first.components or ()), *(each.components or ())]
+            merged = sorted(updates, key=_when)
+            same[each.id] = first._replace(
+                updates=tuple(merged), status=merged[-1].status if merged else "",
+                components=tuple(dict.fromkeys(listed)) or first.components,
+            )  # fmt: skip
+    return tuple(same.values())
+
+
+def _joined(document: Any) -> dict[str, Any]:
+    """Return a document with what is in pieces in one place, as no path can tell it."""
+    if isinstance(document, list):  # AWS has none when all is well
+        document = {"list": document} if document else {"current": [], "archive": []}
+    if not isinstance(document, dict):
+        return {}
+    if "isActive" in document:  # one instance of Salesforce's many
+        return {"list": [document]}
+    if isinstance(document.get("summary"), dict):  # incident.io's /proxy/<host>
+        return document["summary"]  # type: ignore[no-any-return]
+    found: dict[str, Any] = {}
+    rows = _get(document, "included", list)  # of Better Stack (jsonapi.org)
+    parts = [{**_get(row, "attributes", dict), "id": row.get("id")} for row in rows]
+    by_id = {_get(part, "id"): part for part in parts}
+    for row, part in zip(rows, parts):
+        ids = _get(row, "relationships.status_updates.data.id", tuple)
+        part["updates"] = [by_id[key] for key in ids if key in by_id]
+        found.setdefault(_get(row, "type"), []).append(part)
+    for key in _get(document, "heartbeatList", dict):  # of Uptime Kuma, the latest last
+        beats = _get(document["heartbeatList"], key, list)[-1:]
+        found.setdefault("beats", []).extend({**row, "id": key} for row in beats)
+    for row in _get(document, "archive", list):
+        row["status"] = 0  # has how bad it was
+    for row in _get(document, "archive", list) + _get(document, "current", list):
+        # An incident of AWS is that of a service and a minute: seconds changed. Its
+        # text has all its updates, the oldest first.
+        row["id"] = "%s %s" % (_get(row, "service"), str(_time(row, "date"))[:16])
+        texts = _get(row, "description").split("<div>")[:0:-1]
+        row.update(messages=[{"details": text} for text in texts])
+    return {**document, **found}
+
+
+def _fits(document: Any, signs: str) -> bool:
+    """Return whether any of the choices that *signs* has is true of a document."""
+    return any(
+        all(
+            (_at(document, s.lstrip("!")) is None) == (s[0] == "!")
+            for s in each.split()
+        )
+        for each in signs.split("|")
+    )
+
+
+def _at(value: Any, paths: str) -> Any:
+    """Return what stands at the first of *paths* where anything does, else None."""
+    for path in paths.split("|"):
+        found = value
+        for key in path.split("."):
+            if not key:
+                found = found and [found]
+            elif isinstance(found, dict):
+                found = list(found.values()) if key == "*" else found.get(key)
+            elif isinstance(found, list):
+                parts = [row.get(key) for row in found if isinstance(row, dict)]
+                lists = [part if isinstance(part, list) else [part] for part in parts]
+                found = [e for each in lists for e in each if e is not None] or None
+            else:
+                found = None
+        if found is not None and found != "":
+            return found
+    return None
+
+
+def _get(row: Any, paths: str, kind: Any = str) -> Any:
+    """Return the text, list of objects, object or texts at *paths*; else ParseError."""
+    value = row.get(paths.partition("|")[0]) if kind is str else None
+    if value and type(value) is str:  # as most are, so quickly
+        return value
+    value = _at(row, paths)
+    if value is None:
+        return kind()
+    if kind is str and "." in paths and isinstance(value, list) and value:
+        value = value[0]
+    if kind is str and isinstance(value, (str, int)):
+        return str(value)
+    if kind is dict and isinstance(value, dict):
+        return value
+    types = set(map(type, value)) if isinstance(value, list) else {None}
+    if kind is list and types <= {dict}:
+        return value
+    if kind is tuple and types <= {int, str}:
+        return tuple(map(str, value))
+    raise ParseError("JSON, but %s is not what it should be" % paths.partition("|")[0])
+
+
+def _time(row: Any, paths: str) -> datetime | None:
+    """Return the time at *paths*, which may be in seconds since 1970."""
+    text = _get(row, paths)
+    if len(text) == 10 and text.isdecimal():
+        return datetime.fromtimestamp(int(text), UTC)
+    return parse_time(text)
 
 
 def _when(update: Update) -> float:
     return update.at.timestamp() if update.at else 0.0
 
 
-def _get(row: Mapping[str, Any], key: str, kind: Any = str) -> Any:
-    """Return the text, or the list of objects, at *key*, or raise ParseError."""
-    value = row.get(key)
-    if value is None:
-        return kind()
-    if kind is str and isinstance(value, (str, int)):
-        return str(value)
-    if kind is list and isinstance(value, list) and {dict} >= set(map(type, value)):
-        return value
-    raise ParseError("JSON, but %s is not what it should be" % key)
-
-
-def _id(row: Mapping[str, Any]) -> str:
+def _id(row: Any) -> str:
     """Return the row's id (else its name's digest), bounded and still unique."""
-    key = clean(_get(row, "id")) or digest(_get(row, "name"), size=12)
+    key = clean(_get(row, _ID)) or digest(_get(row, _NAME), size=12)
     return key if len(key) <= 100 else "%s~%s" % (key[:80], digest(key, size=10))
 
 
@@ -618,59 +926,78 @@ def parse_feed(root: Any) -> Page | None:
     if not isinstance(root, Element) or root.tag not in ("rss", "rdf", "feed"):
         return None
     head = next(root.iterfind("channel"), root)
-    generator = _first(head, "generator")
-    same: dict[str, list[Incident]] = {}
-    platforms, times = set(), [_first(head, "updated", "lastbuilddate", "pubdate")]
+    azure = _first(head, "title") == "Azure Status"  # lists what is open, and no more
+    whose = "azure" if azure else _first(head, "generator")
+    incidents, platforms = [], {"azure"} if azure else set()
+    times = [parse_time(_first(head, "updated", "lastbuilddate", "pubdate"))]
     for path in ("item", "entry", "channel/item", "channel/entry"):
         for entry in root.findall(path):
-            platform, incident = _entry(entry, generator)
-            same.setdefault(incident.id, []).append(incident)
+            platform, incident, at = _entry(entry, whose)
             platforms.add(platform)
-            times.append(_first(entry, "updated", "pubdate"))
-    incidents = []
-    for entries in same.values():  # of one id: one incident with more updates
-        updates = [update for each in entries for update in each.updates]
-        updates.sort(key=_when)
-        incidents.append(entries[0]._replace(updates=tuple(updates)))
+            incidents.append(incident)
+            times.append(at)
     platform, link = platforms.pop() if len(platforms) == 1 else "feed", _link(head)
     host = re.search(r"(?:://|^tag:)([\w.-]+)", link or _first(head, "id"))
     key = host[1].lower() if host and platform != "feed" else ""
-    at = max(filter(None, map(parse_time, times)), default=None)
-    return Page(platform, key, web(link), at, incidents=tuple(incidents))
+    key = "azure" if azure else key  # its hosts take turns
+    at = max(filter(None, times), default=None)
+    return Page(platform, key, web(link), at, (), _merged(incidents), azure)
 
 
-def _entry(entry: Element, generator: str) -> tuple[str, Incident]:
-    """Return the incident in *entry*, and whose form it has: "feed" for anybody's."""
+def _entry(entry: Element, whose: str) -> tuple[str, Incident, datetime | None]:
+    """Return whose form an entry has ("feed" for anybody's), its incident, its time."""
     link, key = _link(entry), _first(entry, "guid", "id") or entry.get(_ABOUT, "")
     at = parse_time(_first(entry, "updated", "pubdate", "date", "published"))
     bodies = ("description", "summary", "content", "encoded")
     texts = [_construct(part) for part in entry if part.tag in bodies]
     titles = entry.findall("title") or entry.findall("{*}title")
     title = clean(" ".join(map(_construct, titles[:1])))
-    platform, names, status, planned = "feed", None, "", False
-    updates = [Update("", "", clean(max(texts, key=len, default="")), at)]
-    for text in texts:
-        parts, state = _UPDATE.findall(text), _STATUS.match(text)
-        planned |= text.lstrip().startswith("\x03THIS IS A SCHEDULED EVENT")
-        if parts:
-            platform, updates = "statuspage", []
-            for date, label, body in reversed(parts):  # Update: as the one before (R3)
-                status = status if word(label) == "update" else word(label)
-                when = parse_time(date, at) or at
-                updates.append(Update("", status, clean(body), when))
-        elif state and (generator == "incident.io" or word(state[1]) == "status"):
-            platform, status = "incident.io", word(state[2])
-            listed = _NAMES.search(text)
-            if listed:  # each is "Name (Its status)"
-                items = map(clean, re.findall("\x05([^\x06]*)\x06", listed[1]))
-                names = tuple(item.rpartition(" (")[0] or item for item in items)
-            body = text[state.end() : listed.start() if listed else None]
-            updates = [Update("", status, clean(body), at)]
-    path = re.search(r"/incidents/([^/?#\s]+)", link or key)
-    key = path[1] if path else key or link or digest(title, str(at))
+    path = re.search(r"/(incidents|incident|maintenance)/([^/?#\s]+)", link or key)
+    singular = path is not None and path[1] != "incidents"  # Instatus' form
+    platform, names, updates, status = "feed", None, [], ""
+    for told in filter(None, (_updates(text, at, whose, singular) for text in texts)):
+        platform, names, updates = told[0], told[1] or names, told[2]
+        status = updates[-1].status
+    aws, flap = _AWS_ID.search(key), _FLAP.search(title)
+    key = path[2] if path else key or link or digest(title, str(at))
+    if platform == "feed" and whose == "azure":
+        platform, status = whose, "investigating"
+        names = tuple(clean(each.text or "") for each in entry.findall("category"))
+    elif platform == "feed" and (aws or flap):
+        platform, status = "aws" if aws else "betterstack", "investigating"
+        status = "resolved" if _OVER.search(title) else status
+        title = clean(_EDGE.sub("", title))
+        names = (aws[1] if aws else title,)
+        key = "%s %s" % (aws[1], title) if aws else key
+    updates = updates or [
+        Update("", status, clean(max(texts, key=len, default="")), at)
+    ]
+    planned = any(text.lstrip().startswith(_PLAN) for text in texts)
     planned |= any(update.status in PLANNED for update in updates)
     about = status, tuple(updates), names, "", planned, web(link)
-    return platform, Incident(_id({"id": key}), title, *about)
+    return platform, Incident(_id({"id": key}), title, *about), at
+
+
+def _updates(
+    text: str, at: datetime | None, whose: str, singular: bool
+) -> tuple[str, tuple[str, ...] | None, list[Update]] | None:
+    """Return platform, names of components and updates in an entry's marked text."""
+    state, status, updates = _STATUS.match(text), "", []
+    for date, label, body in _UPDATE.findall(text)[::-1]:
+        label = word(label)
+        status = status if label == "update" else label  # as the one before (R3)
+        updates.append(Update("", status, clean(body), parse_time(date, at) or at))
+    if updates:
+        platform = "instatus" if singular else "statuspage"
+        return platform, None, sorted(updates, key=_when)
+    if not state or (whose != "incident.io" and word(state[1]) != "status"):
+        return None
+    listed, names = _NAMES.search(text), None
+    if listed:  # each is "Name (Its status)"
+        items = map(clean, re.findall("\x05([^\x06]*)\x06", listed[1]))
+        names = tuple(item.rpartition(" (")[0] or item for item in items)
+    body = text[state.end() : listed.start() if listed else None]
+    return "incident.io", names, [Update("", word(state[2]), clean(body), at)]
 
 
 def _first(element: Element, *names: str) -> str:
@@ -703,11 +1030,37 @@ def _link(element: Element) -> str:
     return ""
 
 
-FORMATS = (parse_statuspage, parse_feed)  # each returns None for what is another's
+FORMATS = (parse_json, parse_feed)  # each returns None for what is another's
+# fmt: off
 PLATFORMS = {  # where the sources of a page are; of alternatives, the first that reads
-    "incident.io": (("/feed.atom", "/feed.rss"), ("/api/v2/components.json",)),
+    "incident.io": (("/feed.atom", "/feed.rss", "/api/v2/summary.json"),
+                    ("/api/v2/components.json",)),
     "statuspage": (("/history.atom", "/history.rss"), ("/api/v2/summary.json",)),
+    "instatus": (("/history.atom", "/history.rss"),
+                 ("/summary.json", "/v3/summary.json"), ("/v2/components.json",)),
+    "betterstack": (("/index.json", "/feed.rss", "/feed.atom"),),
+    "cachet": (("/api/v1/incidents?sort=id&order=desc",), ("/api/v1/components",)),
+    # %s stands for the name of the page, which its HTML tells.
+    "status.io": (("https://api.status.io/1.0/status/%s",
+                   "https://status-api.hostedstatus.com/1.0/status/%s"),),
+    "uptime-kuma": (("/api/status-page/%s",), ("/api/status-page/heartbeat/%s",)),
+    # These have hosts of their own.
+    "google": (("/incidents.json",),),
+    "aws": (("https://health.aws.amazon.com/public/currentevents",),),
+    "azure": (("https://rssfeed.azure.status.microsoft/en-us/status/feed/",),),
+    "slack": (("/api/v2.0.0/current",),),
+    "salesforce": (("https://api.status.salesforce.com/v1/instances/status/preview",),),
 }
+HINTS = {  # what gives a platform away: its address, or HTML with the page's name
+    "status.io": r"/pages/([0-9a-f]{24})\b",
+    "uptime-kuma": r"/(?:api/status-page|status)/([\w-]+)/(?:manifest\.json|rss)\b",
+    "google": r"^https?://()[\w.]+\.google\.com/?$",
+    "aws": r"^https?://()[\w.]+\.aws\.amazon\.com/?$",
+    "azure": r"^https?://()(?:azure\.status\.microsoft|status\.azure\.com)/?$",
+    "slack": r"^https?://()(?:slack-status|status\.slack)\.com/?$",
+    "salesforce": r"^https?://()(?:status|trust)\.(?:salesforce|heroku)\.com/?$",
+}
+# fmt: on
 
 
 # --- Tracking: Pages -> Events, by the rules R1 to R15. Pure: no clock, no logging. ---
@@ -1316,7 +1669,12 @@ class Fetcher:
         )
 
     def fetch(
-        self, url: str, etag: str = "", modified: str = "", timeout: float = TIMEOUT
+        self,
+        url: str,
+        etag: str = "",
+        modified: str = "",
+        timeout: float = TIMEOUT,
+        attempts: int = ATTEMPTS,
     ) -> Response:
         """Return the answer to a GET, within *timeout* seconds. Raises FetchError."""
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Accept": "*/*"}
@@ -1327,7 +1685,8 @@ class Fetcher:
         attempt = _current.attempt = Attempt(time.monotonic() + timeout)
         self._attempts.add(attempt)
         try:
-            return self._retry(self._follow, attempt, url, headers)
+            retry = self._retry.copy(stop=tenacity.stop_after_attempt(attempts))
+            return retry(self._follow, attempt, url, headers)
         except FetchError as exc:
             late = attempt.due <= time.monotonic() and not self.stopping.is_set()
             raise FetchError("took longer than %g s" % timeout) if late else exc
@@ -1570,6 +1929,8 @@ class Watch:
         self.handed_at = 0.0  # monotonic: when its state was last handed on
         self.page = provider.urls[0] if is_page(provider.urls[0]) else ""
         paths = [path for path, *_ in PLATFORMS.get(provider.platform, ())]
+        if "%s" in "".join(paths):  # what it stands for must be found
+            paths = []
         urls = [urljoin(self.page, path) for path in paths or stored.get("found", ())]
         # A page of unknown platform stands for its sources until they are found.
         self.sources = [Source(url) for url in self.page and urls or provider.urls]
@@ -1586,8 +1947,12 @@ class Watch:
         for source in self.sources:
             members = {k: v for k, v in vars(source).items() if k not in source.RUNTIME}
             sources[source.slot()] = {k: v for k, v in members.items() if v}
-        found = [urlsplit(s.url).path for s in self.sources if self.page]
         counts = {"events": self.told, "polls": self.polls}
+        home = urljoin(self.page, "/")[:-1]
+        urls = [source.url for source in self.sources if self.page]
+        found = [
+            u[len(home) :] if u.startswith(home + "/") else redact(u) for u in urls
+        ]
         memory = {"memory": json.loads(self.memory)} if self.memory else {}
         return {"found": found, "sources": sources, **counts, **memory}
 
@@ -1609,9 +1974,11 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     provider, now, blocked = watch.provider, datetime.now(UTC), set()
     watch.began = time.monotonic()
     lost = all(s.url == watch.page or s.failures > GONE for s in watch.sources)
-    if watch.page and lost and not provider.platform:
+    named = watch.provider.platform and watch.sources[0].url != watch.page
+    if watch.page and lost and not named:
         try:
-            watch.sources = find_sources(watch, fetcher)
+            found = find_sources(watch.page, fetcher, watch.provider.timeout)
+            watch.sources = [Source(read.url) for read in found.reads]
         except PollError as exc:
             return Poll(failed=[(source, exc) for source in watch.sources])
     for source in watch.sources:
@@ -1639,23 +2006,104 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     return result
 
 
-def find_sources(watch: Watch, fetcher: Fetcher) -> list[Source]:
-    """Return the sources of a page of unknown platform: the first that can be read."""
-    for groups in PLATFORMS.values():
-        found = []
-        for group in groups:
-            for url in [urljoin(watch.page, path) for path in group]:
-                try:
-                    response = fetcher.fetch(url, timeout=watch.provider.timeout)
-                    parse(response.body or bytearray(), response.content_type)
-                    found.append(Source(url))
+class Read(NamedTuple):
+    """A source, and what was read of it."""
+
+    url: str
+    response: Response
+    page: Page
+
+
+class Found(NamedTuple):
+    """The sources of a page."""
+
+    platform: str
+    reads: tuple[Read, ...]
+
+
+class Search:
+    """Reads what an unknown page may have, in at most MAX_SEARCH requests."""
+
+    def __init__(self, page: str, fetcher: Fetcher, timeout: float) -> None:
+        self.page, self.fetcher, self.timeout = page, fetcher, timeout
+        self.front, self.why, self.moved = "", "", ""  # HTML; what is wrong; where to
+        self.tried: dict[str, Read | None] = {}
+
+    def read(self, path: str) -> Read | None:
+        """Return what can be read at *path*; PollError if nothing can be anywhere."""
+        url = urljoin(self.page, path)
+        if url in self.tried or len(self.tried) >= MAX_SEARCH:
+            return self.tried.get(url)
+        self.tried[url] = None
+        try:
+            response = self.fetcher.fetch(url, timeout=self.timeout, attempts=1)
+            host, moved = (urlsplit(u).netloc for u in (url, response.moved_to))
+            self.moved = " (it moved to %s)" % moved if moved not in ("", host) else ""
+            if path == "/":
+                self.why, self.front = "", (response.body or b"").decode(
+                    "utf-8", "replace"
+                )
+            with self.fetcher.parsing:
+                page = parse(response.body or bytearray(), response.content_type)
+            self.tried[url] = Read(url, response, page)
+        except PollError as exc:
+            if not exc.status or exc.retry_after is not None:
+                raise  # it is not a matter of the path
+            self.why = self.why or str(exc) + self.moved
+        return self.tried[url]
+
+    def alternates(self) -> list[str]:
+        """Return the addresses of the feeds that the page's HTML links to."""
+        return [
+            html.unescape(match[1])
+            for tag in re.findall("(?i)<link [^<>]*>", self.front)
+            if re.search(r"(?i)rel=.?alternate", tag)
+            and re.search("(?i)/(rss|atom)", tag)
+            for match in re.finditer(r"""(?i)href=["']?([^"'\s>]+)""", tag)
+        ]
+
+    def take(self, platform: str, name: str = "") -> Found | None:
+        """Return the sources that *platform* has on this page, None for none."""
+        reads = []
+        for group in PLATFORMS[platform]:
+            for path in group if name or "%s" not in group[0] else ():
+                read = self.read(path.replace("%s", name))
+                if read and read.page.platform in (platform, "feed"):
+                    reads.append(read)
                     break
-                except PollError as exc:
-                    if not exc.status or exc.retry_after is not None:
-                        raise  # it is not a matter of the path
-        if len(found) == len(groups):
-            return found
-    raise ParseError("no status page in a format we know")
+        return Found(platform, tuple(reads)) if reads else None
+
+    def judge(self, read: Read | None) -> Found | None:
+        """Return the sources of the page that one document is from, None for none."""
+        if not read:
+            return None
+        platform = read.page.platform
+        found = self.take(platform) if platform in PLATFORMS else None
+        return found or Found(platform, (read,))
+
+    def hinted(self, text: str) -> Found | None:
+        """Return the sources that the page's address or HTML gives away."""
+        for platform, hint in HINTS.items():
+            match = re.search(hint, text)
+            found = match and self.take(platform, match[1] or "")
+            if found:
+                return found
+        return None
+
+
+def find_sources(page: str, fetcher: Fetcher, timeout: float = TIMEOUT) -> Found:
+    """Return the sources of a page of unknown platform: of the first that reads."""
+    search = Search(page, fetcher, timeout)
+    found = search.hinted(page) or search.judge(search.read("/api/v2/summary.json"))
+    found = found or search.judge(search.read("/")) or search.hinted(search.front)
+    paths = [group[0][0] for name, group in PLATFORMS.items() if name not in HINTS]
+    if not re.search("a login|a marketing", search.why):
+        paths += search.alternates()[:2]
+    for path in paths:
+        found = found or search.judge(search.read(path))
+    if not found:
+        raise ParseError("no status page in a format we know: %s" % search.why)
+    return found
 
 
 def read_source(

@@ -28,7 +28,7 @@ STATUSPAGE = (
     "statuspage-components statuspage-incidents statuspage-maintenances "
     "statuspage-status statuspage-summary incidentio"
 ).split()
-NATIVE = ("incident-", "proxy-", "widget-")  # incident.io's own JSON, not read so far
+NATIVE = ("incident-", "proxy-", "widget-")  # incident.io's own JSON: test_platforms.py
 PLANNED = {"scheduled", "in_progress", "verifying", "completed"}
 VALID_BUT_ANOTHERS = "-wrong-tenant"  # well-formed documents of another page (R14)
 
@@ -138,9 +138,7 @@ def when(update):
 STATUSPAGE_FEEDS = files(DOCUMENTS / "statuspage-atom", "*.atom") + files(
     DOCUMENTS / "statuspage-rss", "*.rss"
 )
-OTHER_FEEDS = files(
-    DOCUMENTS, "azure-*.xml", "xai-*.xml", "aws-*.rss", "microsoft-*.rss"
-)
+OTHER_FEEDS = files(DOCUMENTS, "xai-*.xml", "microsoft-*.rss")
 INCIDENT_IO_FEEDS = files(DOCUMENTS / "incidentio", "*.atom", "*.rss")
 
 
@@ -259,11 +257,10 @@ def test_any_other_feed_is_a_list_of_incidents_without_status(path):
 
 # What must be refused.
 
-OTHER_JSON = [
+OTHER_JSON = files(DOCUMENTS, "*.html") + [
     each
-    for each in files(DOCUMENTS, "*.json", "*.html")
-    if each.values[0].parent.name not in (*STATUSPAGE, "broken")
-    or is_native(each.values[0])
+    for folder in ("statuspage-apiv1", "statuspage-webhook")
+    for each in files(DOCUMENTS / folder, "*.json")
 ]
 BROKEN = [
     each
@@ -428,6 +425,35 @@ def test_a_series_is_of_one_page(path):
     assert page.id == "www.githubstatus.com" and len(page.incidents) > 10
 
 
+FOLDERS = {  # the platform of the documents in a folder, where it is not its own name
+    "aws-currentevents": "aws", "aws-data": "aws", "aws-rss": "aws",
+    "azure-rss": "azure", "gcp-incidents": "google", "google-workspace": "google",
+    "salesforce-trust": "salesforce", "slack-current": "slack", "statusio": "status.io",
+    "incidentio": "incident.io", "xai-rss": "feed", "microsoft-admin": "feed",
+}  # fmt: skip
+
+
+def test_every_document_is_recognised_as_what_it_is_or_refused():
+    read = refused = 0
+    for (path,) in (each.values for each in files(DOCUMENTS, "*.*")):
+        folder = path.parent.name
+        other = ("broken", "statuspage-webhook", "statuspage-apiv1")
+        try:
+            platform = parse(path.read_bytes()).platform
+            read += 1
+        except ParseError as exc:
+            assert folder in other or path.suffix == ".html", exc
+            refused += 1
+            continue
+        if folder == "broken":
+            assert VALID_BUT_ANOTHERS in path.name
+        elif folder.startswith("statuspage-"):
+            assert platform == "statuspage", path
+        else:
+            assert platform == FOLDERS.get(folder, folder), path
+    assert (read, refused) == (101, 10)
+
+
 def test_documents_are_read_quickly():
     bodies = [path.values[0].read_bytes() for path in JSON_DOCUMENTS + STATUSPAGE_FEEDS]
     began = time.process_time()
@@ -441,7 +467,8 @@ def test_times_of_documents_are_all_read():
     texts = set()
     for path in JSON_DOCUMENTS:
         texts |= set(re.findall(rb'_at": ?"([^"]+)"', path.values[0].read_bytes()))
-    for path in STATUSPAGE_FEEDS + OTHER_FEEDS + INCIDENT_IO_FEEDS:
+    dated = files(DOCUMENTS, "azure-*.xml", "aws-*.rss")
+    for path in STATUSPAGE_FEEDS + OTHER_FEEDS + INCIDENT_IO_FEEDS + dated:
         body = path.values[0].read_bytes()
         texts |= set(re.findall(rb"<(?:pubDate|updated|published)>([^<]+)<", body))
     assert len(texts) > 1000
