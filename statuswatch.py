@@ -50,6 +50,7 @@ import random
 import re
 import shlex
 import shutil
+import resource
 import signal
 import socket
 import ssl
@@ -57,6 +58,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 from urllib.parse import urljoin, urlsplit
@@ -88,13 +90,14 @@ MOVED = 5  # identical permanent redirects in a row, then the new address is kep
 BACKOFF_CAP = 300.0  # seconds: longest pause after failures, longest max-age obeyed
 RETRY_AFTER_CAP = 3600.0  # seconds: longest Retry-After obeyed
 UNCONDITIONAL = 6 * 3600.0  # seconds; some servers say 304 for as long as they can
-WORKERS = 16  # polls at once, and four times as many of those likely to be slow
+WORKERS, SICK = 16, 4  # polls at once, and how many times as many that are slow
 SLOW = 0.5  # seconds; what takes longer is likely to be slow again
 PATIENCE, EARLIER = 3, 8  # polls until one of the 8 bodies before is believed (R6)
 ABSENT, ABSENT_ELSEWHERE = 2, 10  # reads without an incident until it is over (R7)
 MEMORY, DETAILED = 500, 5  # incidents remembered at least (R8), those with their texts
 AWAY = 600.0  # seconds since the last read that make news old at a start (R15)
 LINGER = 1.0  # seconds that polls, and then the printer, have to end
+TICK = 0.05  # seconds; a wake-up for each poll that ends costs as much as the poll
 WAKE = 0.5  # seconds; a signal that comes just before a wait begins does not end it
 MAX_SEARCH = 8  # requests to find the sources of a page
 GONE = 5  # failures in a row after which sources that were found are looked for anew
@@ -1539,6 +1542,7 @@ def format_probe(
 
 # --- Fetching: URL -> Response. The network, and only here. Called by workers. ---
 
+HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Accept": "*/*"}
 _current = threading.local()  # .attempt is the Attempt that this worker makes
 
 
@@ -1557,9 +1561,10 @@ class Attempt:
     """A fetch under a deadline, at which the scheduler's thread cuts it."""
 
     def __init__(self, due: float) -> None:
-        self.due, self.over = due, False
+        self.due = due  # -inf once it is cut
         self.peer, self.public = "", False  # public pages must not lead to private ones
-        # A duplicate: shutting it ends any handshake or read, whatever wraps the other.
+        # A duplicate: shutting it ends any handshake or read, whatever wraps the other,
+        # and its number is nobody else's when the other is closed meanwhile.
         self._line: socket.socket | None = None
         self._lock = threading.Lock()  # held while _line is replaced or shut
 
@@ -1572,24 +1577,27 @@ class Attempt:
                 self._line.close()
             self._line = line and socket.socket(fileno=os.dup(line.fileno()))
         self.peer = peer
-        if self.over:
+        if self.due < 0:
             self.cut()
 
     def cut(self) -> None:
         """End the fetch now."""
-        self.over = True
+        self.due = float("-inf")
         with self._lock, contextlib.suppress(OSError):
             if self._line:
                 self._line.shutdown(socket.SHUT_RDWR)
 
     def left(self) -> float:
         """Return the seconds that are left, or raise FetchError."""
-        if self.over or self.due <= time.monotonic():
+        left = self.due - time.monotonic()
+        if left <= 0:
             raise FetchError("took too long")
-        return self.due - time.monotonic()
+        return left
 
 
 class _Connection(urllib3.connection.HTTPConnection):
+    peer = ""  # the address it leads to
+
     def _new_conn(self) -> socket.socket:
         """Connect: all addresses of the host share what is left of the deadline."""
         attempt: Attempt = _current.attempt
@@ -1597,13 +1605,12 @@ class _Connection(urllib3.connection.HTTPConnection):
         host = getattr(self, "_dns_host", self.host)
         found = socket.getaddrinfo(host, self.port, 0, socket.SOCK_STREAM)
         for number, (family, kind, protocol, _, address) in enumerate(found):
-            line = socket.socket(family, kind, protocol)
+            line, self.peer = socket.socket(family, kind, protocol), str(address[0])
             try:
                 line.settimeout(attempt.left() / (len(found) - number))
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                attempt.attach(line, str(address[0]))
+                attempt.attach(line, self.peer)
                 line.connect(address)
-                attempt.left()  # what was cut can look connected
                 return line
             except (OSError, FetchError) as exc:
                 line.close()
@@ -1611,16 +1618,12 @@ class _Connection(urllib3.connection.HTTPConnection):
                 if isinstance(exc, FetchError):
                     raise
         # Raw, urllib3 would take a broken pipe for an answer that comes all the same.
-        raise FetchError(reason(error), passing=not attempt.over) from error
+        raise FetchError(reason(error), passing=attempt.due > 0) from error
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock:  # kept alive since an earlier attempt
-            _current.attempt.attach(self.sock, str(self.sock.getpeername()[0]))
+            _current.attempt.attach(self.sock, self.peer)
         super().request(*args, **kwargs)
-
-    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        _current.attempt.left()  # urllib3 does not see that a request was cut
-        return super().getresponse(*args, **kwargs)
 
 
 class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
@@ -1630,7 +1633,7 @@ class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
 class _Adapter(requests.adapters.HTTPAdapter):
     """A transport with one TLS context; requests alone makes one for each host."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         default = requests.utils.DEFAULT_CA_BUNDLE_PATH
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or default
         where = {"capath" if os.path.isdir(bundle) else "cafile": bundle}
@@ -1638,28 +1641,35 @@ class _Adapter(requests.adapters.HTTPAdapter):
             self.context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, **where)
         except OSError as exc:
             raise ConfigError("%s: %s" % (bundle, reason(exc))) from exc
-        super().init_poolmanager(*args, ssl_context=self.context, **kwargs)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(*args, ssl_context=self.context, **kwargs)
+        super().__init__(**kwargs)
 
     def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
         """Prepare *conn*, a pool: requests does so before it opens a connection."""
         secure = conn.scheme == "https"
-        conn.ConnectionCls = _SecureConnection if secure else _Connection
-        conn.cert_reqs = "CERT_REQUIRED"  # the context has the certificates already
+        if not issubclass(conn.ConnectionCls, _Connection):
+            conn.ConnectionCls = _SecureConnection if secure else _Connection
+            conn.conn_kw.update({"ssl_context": self.context} if secure else {})
+            conn.cert_reqs = "CERT_REQUIRED"  # the context has the certificates already
+            # Nobody waits for a connection: one Condition will do; each has 1 KB.
+            conn.pool.not_full = conn.pool.all_tasks_done = conn.pool.not_empty
+
+    def build_response(self, req: Any, resp: Any) -> Any:
+        return resp  # as urllib3 has it: without cookies, and for less
 
 
 class Fetcher:
     """Owns the connections. fetch() is for workers, the rest for the scheduler."""
 
-    def __init__(self, hosts: int, workers: int, max_size: int = MAX_SIZE) -> None:
+    def __init__(self, workers: int, max_size: int = MAX_SIZE) -> None:
         self.max_size, self.stopping = max_size, threading.Event()
         self.parsing = threading.Lock()  # threads parse no faster together
-        self._adapter = _Adapter(pool_connections=hosts, pool_maxsize=workers)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] % 2**31  # -1 is none
+        # What is not kept: three for each thread, and some for files.
+        hosts = max(workers, limit - 15 * workers - 50)
+        # No maxsize: as many connections to a host as there were at once.
+        self._adapter = _Adapter(pool_connections=hosts, pool_maxsize=0)
         self._attempts: set[Attempt] = set()
-        remember = functools.lru_cache(8 * hosts)  # the environment is slow to ask
-        self._proxies = remember(requests.utils.get_environ_proxies)
+        self._prepare = functools.lru_cache(4 * hosts)(prepare)
         self._retry = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=tenacity.wait_random_exponential(multiplier=0.25, max=1),
@@ -1674,19 +1684,19 @@ class Fetcher:
         etag: str = "",
         modified: str = "",
         timeout: float = TIMEOUT,
-        attempts: int = ATTEMPTS,
+        retry: bool = True,
     ) -> Response:
         """Return the answer to a GET, within *timeout* seconds. Raises FetchError."""
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Accept": "*/*"}
         if etag.endswith('-gzip"'):  # Apache's: it does not know it again by itself
             etag = '%s, %s"' % (etag, etag[:-6])  # (bz.apache.org, bug 45023)
-        headers.update({"If-None-Match": etag} if etag else {})
-        headers.update({"If-Modified-Since": modified} if modified else {})
+        validators = {"If-None-Match": etag} if etag else {}
+        validators.update({"If-Modified-Since": modified} if modified else {})
         attempt = _current.attempt = Attempt(time.monotonic() + timeout)
         self._attempts.add(attempt)
         try:
-            retry = self._retry.copy(stop=tenacity.stop_after_attempt(attempts))
-            return retry(self._follow, attempt, url, headers)
+            if not retry:
+                return self._follow(attempt, url, validators)
+            return self._retry(self._follow, attempt, url, validators)
         except FetchError as exc:
             late = attempt.due <= time.monotonic() and not self.stopping.is_set()
             raise FetchError("took longer than %g s" % timeout) if late else exc
@@ -1700,7 +1710,7 @@ class Fetcher:
         for attempt in attempts:
             if attempt.due <= now:
                 attempt.cut()
-        return min((each.due for each in attempts if not each.over), default=now + WAKE)
+        return min((each.due for each in attempts if each.due > 0), default=now + WAKE)
 
     def stop(self) -> None:
         """End everything: nothing can be fetched any more."""
@@ -1711,53 +1721,63 @@ class Fetcher:
         """Close the connections that nobody uses."""
         self._adapter.close()
 
-    def _follow(self, attempt: Attempt, url: str, headers: dict[str, str]) -> Response:
+    def _follow(self, attempt: Attempt, url: str, validators: Any) -> Response:
         """Return the answer at the end of at most MAX_HOPS redirects."""
         permanent, moved_to, attempt.public = True, "", False
         try:
-            for _ in range(MAX_HOPS + 1):
+            for hop in range(MAX_HOPS + 1):
                 if self.stopping.is_set():
                     raise FetchError("stopped")
-                proxies = self._proxies(url)
-                request = requests.Request("GET", url, headers).prepare()
+                # Only what is configured is remembered: targets may be ever new.
+                request: Any = requests.PreparedRequest()
+                request.url, headers, proxies = (prepare if hop else self._prepare)(url)
+                request.method, request.headers = "GET", {**headers, **validators}
                 left = attempt.left()
-                answer = self._adapter.send(request, True, left, proxies=proxies)
+                answer: Any = self._adapter.send(request, True, left, proxies=proxies)
                 with contextlib.closing(answer):
-                    target = answer.is_redirect and answer.headers["Location"]
+                    target = answer.get_redirect_location()
                     if not target:
-                        return self._read(attempt, answer)._replace(moved_to=moved_to)
-                    url = _hop(url, target)
-                    permanent = permanent and answer.status_code in (301, 308)
+                        response = self._read(attempt, answer, bool(validators))
+                        return response._replace(moved_to=moved_to)
+                    # Its bytes may be UTF-8, but http.client reads them as Latin-1.
+                    url = _hop(url, target.encode("latin-1").decode())
+                    permanent = permanent and answer.status in (301, 308)
                     moved_to = url if permanent else moved_to
                     attempt.public = attempt.public or _is_public(attempt.peer)
         except (requests.exceptions.SSLError, ValueError) as exc:  # will not pass
             raise FetchError(reason(exc)) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
-            raise FetchError(reason(exc), passing=not attempt.over) from exc
+            raise FetchError(reason(exc), passing=attempt.due > 0) from exc
         raise FetchError("more than %d redirects" % MAX_HOPS)
 
-    def _read(self, attempt: Attempt, answer: requests.Response) -> Response:
+    def _read(self, attempt: Attempt, answer: Any, asked: bool) -> Response:
         """Return what *answer* is good for: only 200, and 304 if asked for, are."""
-        names = "Content-Type Cache-Control Age Retry-After Date ETag Last-Modified"
-        values = [str(answer.headers.get(name, "")) for name in names.split()]
-        content_type, cache_control, age, retry_after, date, *raw = values
-        kept = [v if len(v) <= MAX_VALIDATOR and v.isprintable() else "" for v in raw]
-        status, body = answer.status_code, bytearray()
-        asked = {"If-None-Match", "If-Modified-Since"} & set(answer.request.headers)
+        header, status, body = answer.headers.get, answer.status, bytearray()
         if status != 200 and not (status == 304 and asked):
-            wait = parse_retry_after(retry_after, date)
+            wait = parse_retry_after(header("Retry-After", ""), header("Date", ""))
             passing = wait is None and (status == 429 or status >= 500)
             details = {"status": status, "retry_after": wait, "passing": passing}
             raise FetchError("HTTP status %d" % status, **details)
-        for chunk in answer.iter_content(65536):
+        for chunk in answer.stream(65536, decode_content=True):
             body += chunk
             attempt.left()
             if len(body) > self.max_size:
                 raise FetchError("a body of over %d bytes" % self.max_size)
         attempt.left()  # what was cut can look complete
-        new = body if status == 200 else None
-        fresh_for = parse_max_age(cache_control, age)
+        # Its connection keeps it until the next: 2 KB.
+        vars(answer._original_response).update(headers=None, msg=None)
+        raw = header("ETag", ""), header("Last-Modified", "")
+        kept = [v if len(v) <= MAX_VALIDATOR and v.isprintable() else "" for v in raw]
+        fresh_for = parse_max_age(header("Cache-Control", ""), header("Age", ""))
+        new, content_type = body if status == 200 else None, header("Content-Type", "")
         return Response(new, content_type, kept[0], kept[1], fresh_for)
+
+
+def prepare(url: str) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
+    """Return the URL, headers and proxies of a request: all that is slow to find."""
+    request = requests.Request("GET", url, HEADERS).prepare()
+    proxies = requests.utils.get_environ_proxies(url)
+    return str(request.url), dict(request.headers), proxies
 
 
 def _is_public(address: str) -> bool:
@@ -1925,7 +1945,7 @@ class Watch:
         self.pending = True  # let the first poll find out
         self.sick = True  # a poll is likely to be slow, as far as we know
         self.due = 0.0  # monotonic: when it is polled next; infinite while it is
-        self.began = 0.0  # monotonic: when its poll was taken up by a worker
+        self.began = 0.0  # monotonic: when its poll was begun
         self.handed_at = 0.0  # monotonic: when its state was last handed on
         self.page = provider.urls[0] if is_page(provider.urls[0]) else ""
         paths = [path for path, *_ in PLATFORMS.get(provider.platform, ())]
@@ -1972,7 +1992,6 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     reads: list[tuple[Source, Page | None]] = []
     failed: list[tuple[Source, PollError]] = []
     provider, now, blocked = watch.provider, datetime.now(UTC), set()
-    watch.began = time.monotonic()
     lost = all(s.url == watch.page or s.failures > GONE for s in watch.sources)
     named = watch.provider.platform and watch.sources[0].url != watch.page
     if watch.page and lost and not named:
@@ -2036,7 +2055,7 @@ class Search:
             return self.tried.get(url)
         self.tried[url] = None
         try:
-            response = self.fetcher.fetch(url, timeout=self.timeout, attempts=1)
+            response = self.fetcher.fetch(url, timeout=self.timeout, retry=False)
             host, moved = (urlsplit(u).netloc for u in (url, response.moved_to))
             self.moved = " (it moved to %s)" % moved if moved not in ("", host) else ""
             if path == "/":
@@ -2176,17 +2195,19 @@ class Watcher:
         self, config: Config, outbox: queue.Queue[Batch | None], state: StateFile | None
     ) -> None:
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        count, most = len(config.providers), 8 * WORKERS
-        workers = config.workers or min(max(WORKERS, count // 100), most)
-        self.fetcher = Fetcher(2 * count + 10, workers, config.max_size)
+        # A hundredth of many: what is polled in 30 s then takes a third of a second.
+        many = min(len(config.providers) // 100, 8 * WORKERS)
+        self._workers = config.workers or max(WORKERS, many)
+        self.fetcher = Fetcher(self._workers, config.max_size)
         self.on_poll: Callable[[Watch, Poll], None] = lambda watch, result: None
         self.failed = False  # could any source not be read?
         self.hung = False  # is any worker beyond recall?
         self.watches: dict[str, Watch] = {}
         self._providers: dict[str, Provider] = {}
         self._outbox, self._remember = outbox, state is not None
-        pool = concurrent.futures.ThreadPoolExecutor
-        self._pools = pool(workers, "poll"), pool(4 * workers, "poll")
+        threads = (1 + SICK) * self._workers
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads, "poll")
+        self._waiting: tuple[deque[str], deque[str]] = deque(), deque()  # well, sick
         self._flying: dict[concurrent.futures.Future[Poll], Watch] = {}
         self._heap: list[tuple[float, str]] = []  # what is due, and who
         self._online: bool | None = None  # is our own network there? None: not known
@@ -2237,9 +2258,9 @@ class Watcher:
                 message = ""
                 with contextlib.suppress(queue.Empty):
                     message = self.inbox.get(timeout=max(0.0, wake - now))
-                if message in self._flying:  # and was not given up
-                    self._finish(message, once)
-                elif message == RELOAD and reload:
+                for future in [each for each in self._flying if each.done()]:
+                    self._finish(future, once)
+                if message == RELOAD and reload:
                     notify("RELOADING=1")
                     self._reload(reload)
                     notify("READY=1")
@@ -2254,7 +2275,7 @@ class Watcher:
             if time.monotonic() > watch.began + allowed:
                 log.warning("[%s] hangs, in a name look-up?", watch.provider.name)
                 self.failed = self.hung = bool(self._flying.pop(future))
-        return bool(self._flying or self._heap or not once)
+        return bool(self._flying or self._heap or any(self._waiting) or not once)
 
     def _end(self) -> None:
         """End what flies, and say what was held back."""
@@ -2264,8 +2285,7 @@ class Watcher:
         self.hung = self.hung or bool(self._flying)
         self._say_failures(sure=bool(self._online) or len(self._unsaid) < 2)
         self._say_suppressed(time.monotonic())
-        for pool in self._pools:
-            pool.shutdown(wait=not self.hung)
+        self._pool.shutdown(wait=not self.hung)
         self.fetcher.close()
 
     def _reload(self, reload: Callable[[], Config]) -> None:
@@ -2276,26 +2296,42 @@ class Watcher:
             log.error("configuration not reloaded: %s", exc)
 
     def _start(self, now: float) -> float:
-        """Start the polls that are due; return when the next is."""
+        """Start the polls that are due, as there is room; return when to look again.
+
+        Nothing waits for the sick: what is slow, or likely to be, has room of its own.
+        """
         while self._heap and self._heap[0][0] <= now:
             due, name = heapq.heappop(self._heap)
-            watch, provider = self.watches.get(name), self._providers.get(name)
-            if watch is None or watch.due != due:
-                continue  # it was armed anew
-            if provider is None:
-                del self.watches[name]
-                continue
-            if provider != watch.provider:
-                watch = self.watches[name] = Watch(provider, watch.stored())
-            watch.due = watch.began = float("inf")
-            try:
-                future = self._pools[watch.sick].submit(poll, watch, self.fetcher)
-            except RuntimeError:  # the program we are part of ends
-                self.inbox.put(STOP)
-                return now
+            watch = self.watches.get(name)
+            if watch and watch.due == due:  # else it was armed anew
+                watch.due = float("inf")
+                self._waiting[watch.sick].append(name)
+        flying = self._flying.values()
+        slow = sum(each.sick or now - each.began > SLOW for each in flying)
+        room = self._workers - len(flying) + slow, SICK * self._workers - slow
+        for waiting, free in zip(self._waiting, room):
+            free = min(free, (1 + SICK) * self._workers - len(flying))
+            while waiting and free > 0:
+                free -= self._poll(waiting.popleft(), now)
+        due = self._heap[0][0] if self._heap else now + WAKE
+        return min(due, now + TICK) if flying else due
+
+    def _poll(self, name: str, now: float) -> bool:
+        """Have a provider polled; return whether it is still to be watched."""
+        watch, provider = self.watches[name], self._providers.get(name)
+        if provider is None:
+            del self.watches[name]
+            return False
+        if provider != watch.provider:
+            watch = self.watches[name] = Watch(provider, watch.stored())
+            watch.due = float("inf")
+        watch.began = now
+        try:
+            future = self._pool.submit(poll, watch, self.fetcher)
             self._flying[future] = watch
-            future.add_done_callback(self.inbox.put)
-        return self._heap[0][0] if self._heap else now + WAKE
+        except RuntimeError:  # the program we are part of ends
+            self.inbox.put(STOP)
+        return True
 
     def _finish(self, future: concurrent.futures.Future[Poll], once: bool) -> None:
         """Take in what a poll brought, hand it on, and arm the next one."""
@@ -2327,7 +2363,7 @@ class Watcher:
         if not once:
             # Turns are spread over the interval by the name; missed ones are skipped.
             interval = watch.provider.interval
-            phase = interval * spread(name)
+            phase = interval * spread(name) // TICK * TICK
             earliest = now + interval / 2 if first else now
             turn = phase + ((earliest - phase) // interval + 1) * interval
             turn = max(turn, min(source.not_before for source in watch.sources))
@@ -2635,6 +2671,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         datefmt="%Y-%m-%d %H:%M:%S",
     )
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+    with contextlib.suppress(ValueError, OSError):  # a connection for each host
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if sys.stdout:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     run = Run(options)

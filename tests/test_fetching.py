@@ -7,8 +7,12 @@ import gzip
 import os
 import random
 import re
+import resource
+import select
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from datetime import datetime, timedelta, timezone
@@ -48,7 +52,7 @@ def make_fetcher():
     with contextlib.ExitStack() as stack:
 
         def make(max_size=statuswatch.MAX_SIZE):
-            fetcher, end = Fetcher(10, 4, max_size), threading.Event()
+            fetcher, end = Fetcher(4, max_size), threading.Event()
 
             def watch_over():
                 while not end.wait(0.02):
@@ -259,13 +263,62 @@ def test_a_connection_that_was_closed_meanwhile_is_made_anew(server, fetcher, an
     assert len(server.connections) == 2
 
 
-def test_a_tls_context_is_made_once(fetcher):
-    schemes = [
-        fetcher._adapter.poolmanager.connection_from_url("https://%s.test" % name)
-        for name in "ab"
-    ]
-    contexts = {id(pool.conn_kw["ssl_context"]) for pool in schemes}
-    assert contexts == {id(fetcher._adapter.context)}
+FEW_DESCRIPTORS = """
+import concurrent.futures, os, resource, sys
+import statuswatch
+fetcher = statuswatch.Fetcher(2)
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+urls = sys.argv[1:]
+with concurrent.futures.ThreadPoolExecutor(10) as pool:
+    for _ in range(2):
+        assert all(each.body for each in pool.map(fetcher.fetch, urls))
+print(soft == hard, len(os.listdir("/proc/self/fd")))
+"""
+
+
+def limited(server, hosts, soft, hard, **environment):
+    """What such a process prints: is all allowed used, and how many are open then?"""
+    urls = [server.url("healthy", host="127.0.1.%d" % n) for n in range(1, hosts + 1)]
+    limit = 'ulimit -Sn %d && ulimit -Hn %d && exec "$@"' % (soft, hard)
+    here = os.path.dirname(statuswatch.__file__)
+    run = subprocess.run(
+        ["sh", "-c", limit, "sh", sys.executable, "-c", FEW_DESCRIPTORS, *urls],
+        env={**os.environ, "PYTHONPATH": here, **environment},
+        stdout=subprocess.PIPE, timeout=60, check=True,
+    )  # fmt: skip
+    allowed, open_now = run.stdout.decode().split()
+    return allowed == "True", int(open_now)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts them in /proc")
+def test_connections_are_given_up_where_descriptors_are_few(server):
+    """120 descriptors, three for each of 10 threads: 40 hosts are kept of 100."""
+    all_allowed, open_now = limited(server, 100, 60, 120)
+    assert all_allowed and 40 <= open_now <= 60
+    assert len({request.host for request in server.requests}) == 100
+    assert len(server.requests) == 200
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts them in /proc")
+def test_no_connection_is_given_up_where_descriptors_suffice(server):
+    all_allowed, open_now = limited(server, 100, 60, 200)
+    assert all_allowed and open_now > 100
+    assert len(server.connections) == 100 and len(server.requests) == 200
+
+
+def test_a_system_without_a_limit_or_with_a_strange_one_will_do(server, monkeypatch):
+    def refuse(*_):
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (-1, -1))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    fetcher = Fetcher(1)
+    with contextlib.closing(fetcher._adapter):
+        for number in range(1, 30):
+            for _ in range(2):
+                fetcher.fetch(server.url("healthy", host="127.0.1.%d" % number))
+        fetcher.fetch(server.url("healthy", host="127.0.1.1"))
+    assert len(server.connections) == 29
 
 
 # --- What is an answer, and what is tried again. ---
@@ -505,7 +558,7 @@ def test_attempts_share_the_deadline(server, fetcher, monkeypatch):
 
 
 def test_a_deadline_that_nobody_watches_ends_what_comes_next(server, no_waits):
-    fetcher = Fetcher(1, 1)
+    fetcher = Fetcher(1)
     with contextlib.closing(fetcher._adapter), pytest.raises(FetchError) as caught:
         fetcher.fetch(server.url("healthy"), timeout=0.0)
     assert str(caught.value) == "took longer than 0 s"
@@ -525,7 +578,6 @@ def test_cut_says_when_the_next_deadline_is(fetcher):
     fetcher._attempts.add(attempt)
     assert fetcher.cut(now) == now + 7
     assert fetcher.cut(now + 8) == now + 8 + statuswatch.WAKE
-    assert attempt.over
     with pytest.raises(FetchError, match="took too long"):
         attempt.left()
 
@@ -637,6 +689,18 @@ def test_https_does_not_lead_to_http(server, fetcher):
     with pytest.raises(FetchError, match="^redirect from https to http$"):
         statuswatch._hop("https://a.test/x", "http://a.test/x")
     assert statuswatch._hop("http://a.test/x", "https://a.test/y") == "https://a.test/y"
+
+
+def test_a_place_in_utf_8_is_read_as_such(server, fetcher, answer):
+    place = [("Location", "/healthy/caf\u00e9".encode())]
+    assert fetcher.fetch(answer(lambda e: e.respond(302, headers=place))).body
+    assert server.requests[1].target == "/healthy/caf%C3%A9"
+
+
+def test_a_place_in_no_encoding_is_an_error(server, fetcher, answer, no_waits):
+    place = [("Location", b"/healthy/caf\xe9")]
+    failure(fetcher, answer(lambda e: e.respond(302, headers=place)))
+    assert len(server.requests) == 1 and no_waits == []
 
 
 @pytest.mark.parametrize("to", ["/healthy?x=1#part", "//%s/healthy?x=1"])
@@ -829,11 +893,6 @@ def test_a_deadline_ends_what_a_proxy_does(proxy, make_fetcher, monkeypatch, sch
     assert len(proxy.requests) == 1
 
 
-def test_the_tls_context_is_that_of_proxies_too(fetcher):
-    manager = fetcher._adapter.proxy_manager_for("http://127.0.0.1:9")
-    assert manager.connection_pool_kw["ssl_context"] is fetcher._adapter.context
-
-
 def test_https_goes_through_the_proxy_by_connect(proxy, make_fetcher, monkeypatch):
     tunnels = []
 
@@ -869,6 +928,43 @@ def test_https_with_an_authority_that_is_trusted(tls, make_fetcher, monkeypatch)
     for _ in range(2):
         assert fetcher.fetch(server.url("healthy", scheme="https")).body
     assert len(server.connections) == 1
+
+
+def test_a_tls_context_is_made_once_for_all_hosts_and_proxies(
+    tls, make_fetcher, monkeypatch
+):
+    server, bundle = tls
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    fetcher, contexts, tunnels = make_fetcher(), [], []
+
+    def tunnel(exchange):
+        """Be a proxy that leads to the server, for one connection."""
+        tunnels.append(exchange.request.target)
+        exchange.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        with socket.create_connection(exchange.request.target.split(":")) as there:
+            ends = {exchange.sock: there, there: exchange.sock}
+            while True:
+                for line in select.select(list(ends), [], [])[0]:
+                    chunk = line.recv(65536)
+                    if not chunk:
+                        return
+                    ends[line].sendall(chunk)
+
+    class Noted(ssl.SSLSocket):
+        def do_handshake(self, *args, **kwargs):
+            contexts.append(self.context)
+            super().do_handshake(*args, **kwargs)
+
+    fetcher._adapter.context.sslsocket_class = Noted
+    assert fetcher.fetch(server.url("healthy", scheme="https")).body
+    assert fetcher.fetch(server.url("healthy", host="localhost", scheme="https")).body
+    with FaultServer() as proxy:
+        monkeypatch.setattr("faults.not_found", tunnel)
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:%d" % proxy.port)
+        url = server.url("healthy/b", scheme="https")
+        assert fetcher.fetch(url).body
+    assert len(contexts) == 3 and set(contexts) == {fetcher._adapter.context}
+    assert tunnels == [urlsplit(url).netloc]
 
 
 def test_a_folder_of_authorities_will_do(tls, make_fetcher, monkeypatch, tmp_path):

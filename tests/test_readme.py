@@ -162,7 +162,7 @@ def tell(fake, providers):
     module, demo = load_script("fakepage"), load_script("demo")
     (provider,) = statuswatch.parse_config(providers, "providers.ini").providers
     watch = statuswatch.Watch(provider, {})
-    fetcher = statuswatch.Fetcher(2, 1)
+    fetcher = statuswatch.Fetcher(1)
     now = datetime.datetime.now(statuswatch.UTC)
     fake.clock = lambda: now
     printed, seeded = [], False
@@ -331,7 +331,7 @@ def test_the_table_of_platforms_is_that_of_the_module():
     "flavour, platform", [("incidentio", "incident.io"), ("statuspage", "statuspage")]
 )
 def test_the_sources_of_a_page_without_a_platform_are_found(flavour, platform):
-    fetcher = statuswatch.Fetcher(2, 1)
+    fetcher = statuswatch.Fetcher(1)
     with load_script("fakepage").FakePage(flavour) as fake:
         fake.do('component api "API" operational')
         watch = statuswatch.Watch(Provider("Acme", (fake.url,)), {})
@@ -640,7 +640,7 @@ def test_the_example_of_vendoring_runs(path, capsys):
 
 
 def test_the_latest_of_several_updates_of_an_incidentio_feed_is_told():
-    fetcher = statuswatch.Fetcher(2, 1)
+    fetcher = statuswatch.Fetcher(1)
     with load_script("fakepage").FakePage("incidentio") as fake:
         fake.do('component api "API" operational')
         watch = statuswatch.Watch(Provider("A", (fake.url,), "incident.io"), {})

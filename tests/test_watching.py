@@ -55,7 +55,7 @@ def debug(caplog):
 
 @pytest.fixture
 def fetcher():
-    fetcher = Fetcher(10, 4)
+    fetcher = Fetcher(4)
     with contextlib.closing(fetcher._adapter):
         yield fetcher
 
@@ -617,7 +617,7 @@ class Sim:
     def watcher(self, *providers, state=None):
         self.made = Watcher(Config(providers), self.outbox, state)
         self.made.inbox = self
-        self.made._pools = Inline(self, "poll"), Inline(self, "slow")
+        self.made._pool = Inline(self)
         return self.made
 
     def run(self, seconds, *providers, once=False, reload=None, state=None):
