@@ -29,6 +29,7 @@ import collections
 import concurrent.futures
 import configparser
 import contextlib
+import ctypes
 import dataclasses
 import difflib
 import email.utils
@@ -58,6 +59,8 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
+import zlib
 from collections import deque
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
@@ -82,8 +85,9 @@ USER_AGENT = f"statuswatch/{__version__} (+https://github.com/statuswatch/status
 INTERVAL, POLITE = 30.0, 10.0  # seconds between polls; caches hold a page for about 10
 TIMEOUT = 20.0  # seconds for one source: attempts, redirects and addresses together
 MAX_SIZE = 5_000_000  # bytes of a decoded body; the largest real page seen has 0.7 MB
-MAX_NODES = 50_000  # XML tags and attributes, or JSON containers; 4,000 are real
-MAX_COMMAS = 4 * MAX_NODES  # about as many values; 21,000 are real, a value is 80 bytes
+MAX_NODES = 60_000  # XML tags and attributes, or JSON values; 29,000 are real
+MAX_PARTS = 200  # updates and names of an incident, the latest; 36 are real
+LARGE, MAX_LARGE = 500_000, 4  # bytes of a body of which so many are in memory at once
 MAX_TEXT, MAX_VALIDATOR = 500, 1024  # characters; an ETag of 60 KB earns "400" for ever
 ATTEMPTS, MAX_HOPS = 3, 5  # requests for one read of a source, redirects of each
 MOVED = 5  # identical permanent redirects in a row, then the new address is kept
@@ -412,7 +416,8 @@ def redact(url: str) -> str:
 
 def web(url: str) -> str:
     """Return *url* redacted; "" if it is not of the web."""
-    return redact(url) if re.match(r"https?://[^/?#]", url) else ""
+    known = len(url) <= MAX_VALIDATOR and re.match(r"https?://[^/?#]", url)
+    return redact(url) if known else ""
 
 
 def digest(*texts: str, size: int = 6) -> str:
@@ -579,9 +584,9 @@ def _read(text: str) -> Any:
             raise ValueError("a key stands twice")
         return found
 
-    kind, nodes = ("XML", "<=") if text.startswith("<") else ("JSON", "{[")
+    kind, nodes = ("XML", "<=") if text.startswith("<") else ("JSON", "{[,")
     try:
-        if sum(map(text.count, nodes)) > MAX_NODES or text.count(",") > MAX_COMMAS:
+        if sum(map(text.count, nodes)) > MAX_NODES:
             raise ValueError("too large")
         if kind == "JSON":  # int refuses NaN and Infinity, which are no JSON
             return json.loads(text, parse_constant=int, object_pairs_hook=unique)
@@ -737,7 +742,7 @@ def parse_json(document: Any) -> Page | None:
     codes = {**_CODES, **form.codes}
     for row in _get(document, form.components or "-", list):
         if row.get("group") is not True:
-            said, name = _get(row, _STANDING), clean(_get(row, _NAME))
+            said, name = _get(row, _STANDING), clean(_get(row, _NAME))[:MAX_TEXT]
             said = said or affected.get(_get(row, _ID), other)
             status = codes.get(said) or codes.get(word(said), word(said))
             since = _time(row, _CHANGED)
@@ -806,19 +811,26 @@ def _affected(
 
 
 def _merged(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
-    """Return *incidents* with those of one id as one, which has the updates of all."""
-    same: dict[str, Incident] = {}
-    for each in incidents:
-        first = same.setdefault(each.id, each)
-        if first is not each:
-            updates = dict.fromkeys((*first.updates, *each.updates))
-            listed = [*(first.components or ()), *(each.components or ())]
-            merged = sorted(updates, key=_when)
-            same[each.id] = first._replace(
-                updates=tuple(merged), status=merged[-1].status if merged else "",
-                components=tuple(dict.fromkeys(listed)) or first.components,
-            )  # fmt: skip
-    return tuple(same.values())
+    """Return *incidents*, bounded, those of one id as one with the updates of all."""
+    same: dict[str, list[Incident]] = {}
+    for incident in incidents:
+        same.setdefault(incident.id, []).append(incident)
+    merged = []
+    for rows in same.values():
+        first, updates, names = rows[0], rows[0].updates, rows[0].components
+        if len(rows) > 1:
+            every = dict.fromkeys(update for row in rows for update in row.updates)
+            updates = tuple(sorted(every, key=_when))
+            first = first._replace(status=updates[-1].status if updates else "")
+            listed = dict.fromkeys(
+                name for row in rows for name in row.components or ()
+            )
+            names = tuple(listed) or names
+        if names:
+            names = tuple(name[:MAX_TEXT] for name in names[:MAX_PARTS])
+        first = first._replace(updates=updates[-MAX_PARTS:], components=names)
+        merged.append(first._replace(title=first.title[:MAX_TEXT]))
+    return tuple(merged)
 
 
 def _joined(document: Any) -> dict[str, Any]:
@@ -1066,6 +1078,12 @@ HINTS = {  # what gives a platform away: its address, or HTML with the page's na
 # fmt: on
 
 
+def sources_of(page: str, platform: str) -> list[str]:
+    """Return the URLs that a page of a platform has; none if they must be found."""
+    paths = [path for path, *_ in PLATFORMS.get(platform, ())]
+    return [urljoin(page, path) for path in paths if "%s" not in paths[0]]
+
+
 # --- Tracking: Pages -> Events, by the rules R1 to R15. Pure: no clock, no logging. ---
 
 
@@ -1098,7 +1116,8 @@ class Source:
     failed_at: float = 0.0  # since when,
     warned: bool = False  # and has that been said?
     moved_to: str = ""  # where it was permanently redirected to,
-    moved: int = 0  # and how often in a row
+    moved: int = 0  # and how often in a row,
+    moved_public: bool = False  # and whether by a public host
 
     def slot(self) -> str:
         """Return its name in memory and state file, which have no secrets of URLs."""
@@ -1520,30 +1539,42 @@ def format_status(
 
 
 def format_probe(
-    provider: Provider, reads: Sequence[tuple[Source, Page]], troubles: int
+    provider: Provider, reads: Sequence[tuple[Source, Page]], troubles: Sequence[Event]
 ) -> str:
     """Return what was found at an address, and its line for providers.ini."""
     url, kinds = redact(provider.urls[0]), [page.platform for _, page in reads]
     platform = next((kind for kind in kinds if kind in PLATFORMS), kinds[0])
-    facts = []
+    lines = [url, "platform: " + platform]
     for source, page in reads:
-        validators = "with" if source.etag or source.modified else "without"
-        words = redact(source.url), validators, len(page.incidents)
-        facts.append("%s, %s validators, %d incidents" % words)
-    names = [part.name for _, page in reads for part in page.components]
-    some = ": " + ", ".join(names[:3]) + ", ..." * bool(names[3:]) if names else ""
-    facts += ["%d components%s" % (len(names), some), "%d not well now" % troubles]
+        kept = " and ".join(
+            ["ETag"] * bool(source.etag) + ["date"] * bool(source.modified)
+        )
+        lines.append("source: %s (%s)" % (redact(source.url), kept or "no validators"))
+    parts = {part.id: part.name for _, page in reads for part in page.components}
+    some = [name for name in parts.values() if name][:3]
+    names = ", such as " + ", ".join(some) if some else ""
+    lines.append("components: %d%s" % (len(parts), names))
+    known = {incident.id for _, page in reads for incident in page.incidents}
+    count = sum(event.incident_id is not None for event in troubles)
+    lines.append("incidents: %d, %d open" % (len(known), count))
     host = re.sub(r"^(www|status)\.(?=.*\.)", "", urlsplit(url).netloc)
     name = re.sub("(?<=.)-?status$", "", host.split(".")[0]).capitalize()
-    known = " " + platform if is_page(url) and platform in PLATFORMS else ""
-    lines = [url + ": " + platform, *facts, "%s = %s%s" % (name, url, known)]
-    return "\n  ".join(map(clean, lines[:-1])) + "\n" + clean(lines[-1]) + "\n"
+    urls = [redact(source.url) for source, _ in reads]
+    usual = is_page(url) and platform in PLATFORMS
+    if usual and sources_of(url, platform) in ([], urls):
+        urls = [url, platform]
+    lines.append("providers.ini: %s = %s" % (name, " ".join(urls)))
+    return "\n  ".join(map(clean, lines)) + "\n"
 
 
 # --- Fetching: URL -> Response. The network, and only here. Called by workers. ---
 
 HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", "Accept": "*/*"}
 _current = threading.local()  # .attempt is the Attempt that this worker makes
+
+
+class Body(bytearray):
+    """What is read: unlike its base, it can be waited for to be freed."""
 
 
 class Response(NamedTuple):
@@ -1555,6 +1586,7 @@ class Response(NamedTuple):
     modified: str
     fresh_for: float  # seconds, from max-age
     moved_to: str = ""
+    public: bool = False  # was a public host among those that led here?
 
 
 class Attempt:
@@ -1668,6 +1700,7 @@ class Fetcher:
         hosts = max(workers, limit - 15 * workers - 50)
         # No maxsize: as many connections to a host as there were at once.
         self._adapter = _Adapter(pool_connections=hosts, pool_maxsize=0)
+        self._large = threading.Semaphore(MAX_LARGE)
         self._attempts: set[Attempt] = set()
         self._prepare = functools.lru_cache(4 * hosts)(prepare)
         self._retry = tenacity.Retrying(
@@ -1685,6 +1718,7 @@ class Fetcher:
         modified: str = "",
         timeout: float = TIMEOUT,
         retry: bool = True,
+        public: bool = False,
     ) -> Response:
         """Return the answer to a GET, within *timeout* seconds. Raises FetchError."""
         if etag.endswith('-gzip"'):  # Apache's: it does not know it again by itself
@@ -1695,8 +1729,8 @@ class Fetcher:
         self._attempts.add(attempt)
         try:
             if not retry:
-                return self._follow(attempt, url, validators)
-            return self._retry(self._follow, attempt, url, validators)
+                return self._follow(attempt, url, validators, public)
+            return self._retry(self._follow, attempt, url, validators, public)
         except FetchError as exc:
             late = attempt.due <= time.monotonic() and not self.stopping.is_set()
             raise FetchError("took longer than %g s" % timeout) if late else exc
@@ -1721,9 +1755,11 @@ class Fetcher:
         """Close the connections that nobody uses."""
         self._adapter.close()
 
-    def _follow(self, attempt: Attempt, url: str, validators: Any) -> Response:
+    def _follow(
+        self, attempt: Attempt, url: str, validators: Any, public: bool
+    ) -> Response:
         """Return the answer at the end of at most MAX_HOPS redirects."""
-        permanent, moved_to, attempt.public = True, "", False
+        permanent, moved_to, attempt.public = True, "", public
         try:
             for hop in range(MAX_HOPS + 1):
                 if self.stopping.is_set():
@@ -1738,13 +1774,15 @@ class Fetcher:
                     target = answer.get_redirect_location()
                     if not target:
                         response = self._read(attempt, answer, bool(validators))
-                        return response._replace(moved_to=moved_to)
+                        public = attempt.public
+                        return response._replace(moved_to=moved_to, public=public)
                     # Its bytes may be UTF-8, but http.client reads them as Latin-1.
                     url = _hop(url, target.encode("latin-1").decode())
                     permanent = permanent and answer.status in (301, 308)
                     moved_to = url if permanent else moved_to
                     attempt.public = attempt.public or _is_public(attempt.peer)
-        except (requests.exceptions.SSLError, ValueError) as exc:  # will not pass
+        except (requests.exceptions.SSLError, ValueError, zlib.error) as exc:
+            # It will not pass.
             raise FetchError(reason(exc)) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise FetchError(reason(exc), passing=attempt.due > 0) from exc
@@ -1752,22 +1790,36 @@ class Fetcher:
 
     def _read(self, attempt: Attempt, answer: Any, asked: bool) -> Response:
         """Return what *answer* is good for: only 200, and 304 if asked for, are."""
-        header, status, body = answer.headers.get, answer.status, bytearray()
+        header, status, body = answer.headers.get, answer.status, Body()
         if status != 200 and not (status == 304 and asked):
             wait = parse_retry_after(header("Retry-After", ""), header("Date", ""))
             passing = wait is None and (status == 429 or status >= 500)
             details = {"status": status, "retry_after": wait, "passing": passing}
             raise FetchError("HTTP status %d" % status, **details)
-        for chunk in answer.stream(65536, decode_content=True):
-            body += chunk
-            attempt.left()
+        coding, large = header("Content-Encoding", "").strip().lower(), False
+        # Not by urllib3: before 2.6, the last for Python 3.9, it decodes without bound.
+        unpack = zlib.decompressobj(47) if coding in ("gzip", "x-gzip") else None
+        if not unpack and coding not in ("", "identity"):
+            raise FetchError("an encoding that nobody asked for")
+        for chunk in answer.stream(65536, decode_content=False):
+            room = self.max_size + 1 - len(body)
+            body += unpack.decompress(chunk, room) if unpack else chunk
+            left = attempt.left()
             if len(body) > self.max_size:
                 raise FetchError("a body of over %d bytes" % self.max_size)
+            if len(body) > LARGE and not large:  # until it is freed
+                large = self._large.acquire(timeout=left)
+                weakref.finalize(body, self._large.release)
         attempt.left()  # what was cut can look complete
+        if status == 200 and unpack and not unpack.eof:
+            raise FetchError("a body that ends too early")
         # Its connection keeps it until the next: 2 KB.
         vars(answer._original_response).update(headers=None, msg=None)
         raw = header("ETag", ""), header("Last-Modified", "")
-        kept = [v if len(v) <= MAX_VALIDATOR and v.isprintable() else "" for v in raw]
+        kept = [
+            v if len(v) <= MAX_VALIDATOR and v.isprintable() and v != "*" else ""
+            for v in raw
+        ]
         fresh_for = parse_max_age(header("Cache-Control", ""), header("Age", ""))
         new, content_type = body if status == 200 else None, header("Content-Type", "")
         return Response(new, content_type, kept[0], kept[1], fresh_for)
@@ -1948,10 +2000,8 @@ class Watch:
         self.began = 0.0  # monotonic: when its poll was begun
         self.handed_at = 0.0  # monotonic: when its state was last handed on
         self.page = provider.urls[0] if is_page(provider.urls[0]) else ""
-        paths = [path for path, *_ in PLATFORMS.get(provider.platform, ())]
-        if "%s" in "".join(paths):  # what it stands for must be found
-            paths = []
-        urls = [urljoin(self.page, path) for path in paths or stored.get("found", ())]
+        known = [urljoin(self.page, path) for path in stored.get("found", ())]
+        urls = sources_of(self.page, provider.platform) or known
         # A page of unknown platform stands for its sources until they are found.
         self.sources = [Source(url) for url in self.page and urls or provider.urls]
         for source in self.sources:
@@ -1999,6 +2049,8 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
             found = find_sources(watch.page, fetcher, watch.provider.timeout)
             watch.sources = [Source(read.url) for read in found.reads]
         except PollError as exc:
+            exc.__cause__ = exc.__context__ = None
+            exc.with_traceback(None)
             return Poll(failed=[(source, exc) for source in watch.sources])
     for source in watch.sources:
         host = urlsplit(source.url).netloc
@@ -2006,7 +2058,9 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
             try:
                 reads += read_source(source, fetcher, provider.timeout, now)
             except PollError as exc:
-                failed.append((source, exc))
+                # Its traceback would hold the body, and all that was made of it.
+                exc.__cause__ = exc.__context__ = None
+                failed.append((source, exc.with_traceback(None)))
                 if exc.retry_after is not None:
                     blocked.add(host)
     result = Poll((), reads, failed)
@@ -2014,7 +2068,10 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
         tracker = Tracker(provider, watch.memory, now)
         tracker.observe(reads)
         watch.memory, watch.pending = tracker.memory(), tracker.pending()
-        result = Poll(tracker.events, reads, failed, True, tracker.suppressed)
+        events = tracker.events[-MEMORY:]
+        if events != tracker.events:
+            log.warning(FLOOD, provider.name, MEMORY, len(tracker.events))
+        result = Poll(events, reads, failed, True, tracker.suppressed)
         if not all(source.seeded for source, _ in reads):
             counts = len(tracker.stories), len(tracker.components)
             log.info(SEEDED, provider.name, *counts)
@@ -2138,7 +2195,8 @@ def read_source(
     fresh = 0 <= at - source.full_at < full
     validators = (source.etag, source.modified) if fresh else ("", "")
     url = source.moved_to if source.moved >= MOVED else source.url
-    response = fetcher.fetch(url, *validators, timeout=timeout)
+    public = source.moved_public and url != source.url
+    response = fetcher.fetch(url, *validators, timeout=timeout, public=public)
     source.not_before = time.monotonic() + response.fresh_for
     source.wait_until = at + response.fresh_for
     if response.body is not None:
@@ -2158,6 +2216,7 @@ def read_source(
         source.moved = source.moved + 1 if again else 1
         harmless = redact(response.moved_to) == response.moved_to  # goes into the state
         source.moved_to = response.moved_to if harmless else ""
+        source.moved_public = response.public
     source.stale = source.foreign = 0
     if source.away is None:
         source.away = 0 < source.read_at < at - AWAY  # R15
@@ -2175,6 +2234,7 @@ class Batch(NamedTuple):
 STOP, RELOAD, BROKEN = "stop", "reload", "broken"  # messages to the scheduler
 SEEDED = "[%s] Seeded — %d incidents, %d components"
 MISSING = "[%s] components: %s is not there (any more); nearest: %s"
+FLOOD = "[%s] a flood: the last %d events of %d are told"
 OFFLINE = "no page can be reached: is it our own network? (scripts/demo needs none)"
 STORMY = "%d providers report something within %d minutes; do they share it? %s"
 DETECTED = {
@@ -2671,6 +2731,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         datefmt="%Y-%m-%d %H:%M:%S",
     )
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+    with contextlib.suppress(OSError, AttributeError):  # glibc gives large blocks back
+        ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD, mallopt(3)
     with contextlib.suppress(ValueError, OSError):  # a connection for each host
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -2843,7 +2905,7 @@ class Run:
         reads = [(source, page) for source, page in result.reads if page]
         if self.survey and reads:
             troubles = find_troubles(provider, reads, datetime.now(UTC))
-            text = format_probe(provider, reads, len(troubles))
+            text = format_probe(provider, reads, troubles)
             self.found[provider.name] = troubles, text
         if not self.survey or (reads and not result.failed):
             self.waiting.pop(provider.name, None)
