@@ -27,6 +27,7 @@ import urllib3
 from faults import RETRY_AFTER, TRICKS, FaultServer, tls_authority
 from statuswatch import Fetcher, FetchError, parse_max_age, parse_retry_after
 
+OLD_URLLIB3 = urllib3.__version__.startswith("1.")
 SOON = 0.6  # seconds: a deadline
 LATE = 4.0  # seconds: what no fetch with that deadline may last
 TOO_LATE = "took longer than 0.6 s"
@@ -623,6 +624,9 @@ def test_what_is_too_big_is_not_read_to_the_end(server, make_fetcher, respond, t
     bomb = respond(200, packed, Content_Encoding="gzip")
     custom = {"bomb": bomb, "deflate": respond(200, packed, Content_Encoding="x-gzip")}
     fetcher = make_fetcher(max_size=1_000_000)
+    if trick == "deflate" and OLD_URLLIB3:  # it does not know that name of gzip
+        assert fetcher.fetch(custom[trick]).body == packed
+        return
     error = failure(fetcher, custom.get(trick) or server.url(trick))
     assert str(error) == "a body of over 1000000 bytes"
     assert len(server.requests) == 1
@@ -989,7 +993,10 @@ def test_a_certificate_of_another_name_is_an_error(tls, make_fetcher, monkeypatc
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
     url = server.url("healthy", host="127.0.0.2", scheme="https")
     error = failure(make_fetcher(), url)
-    assert "not valid for '127.0.0.2'" in str(error)
+    if OLD_URLLIB3:  # it compares names itself, and its error has no words for us
+        assert str(error) in ("Certificate Error", "SSLCert Verification Error")
+    else:
+        assert "not valid for '127.0.0.2'" in str(error)
     assert server.requests == []
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import importlib.util
 import os
 import pathlib
 import re
@@ -42,8 +43,9 @@ def version():
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory):
     """A folder with the sdist of this checkout and the wheel built from that sdist."""
-    pytest.importorskip("build")
-    pytest.importorskip("setuptools")
+    # Not imported: on Python 3.8 setuptools cannot be once distutils has been.
+    if not all(map(importlib.util.find_spec, ("build", "setuptools"))):
+        pytest.skip("build and setuptools are not installed")
     tmp = tmp_path_factory.mktemp("packaging")
     shutil.copytree(ROOT, tmp / "checkout", ignore=NEVER_BUILT)
     for name in ("requests", "tenacity", "defusedxml"):
@@ -74,9 +76,10 @@ def test_types_are_checked_at_the_floor(metadata):
     assert floor == ">=" + metadata["mypy"]["python_version"]
 
 
-def test_the_test_extra_is_pinned_on_every_python(metadata):
-    lines = metadata["options.extras_require"]["test"].split("\n")
-    pin = re.compile(r'[a-z\d-]+==[\w.]+(; python_version (<|>=) "3\.10")?')
+@pytest.mark.parametrize("extra", ["check", "test"])
+def test_the_extras_are_pinned_on_every_python(metadata, extra):
+    lines = metadata["options.extras_require"][extra].split("\n")
+    pin = re.compile(r'[A-Za-z\d-]+==[\w.]+(; python_version (<|>=) "3\.10")?')
     assert [line for line in lines if line and not pin.fullmatch(line)] == []
 
 
@@ -91,6 +94,7 @@ def test_the_wheel_has_the_module_and_the_providers(dist, version):
     with zipfile.ZipFile(path) as wheel:
         names = [name for name in wheel.namelist() if not name.startswith(info)]
         assert sorted(names) == [
+            f"statuswatch-{version}.data/data/share/man/man1/statuswatch.1",
             f"statuswatch-{version}.data/data/share/statuswatch/providers.ini",
             "statuswatch.py",
         ]
@@ -101,10 +105,74 @@ def test_the_wheel_has_the_module_and_the_providers(dist, version):
 def test_the_sdist_has_the_tests_and_the_scripts_that_run_them(dist, version):
     with tarfile.open(dist / f"statuswatch-{version}.tar.gz") as sdist:
         modes = {member.name.partition("/")[2]: member.mode for member in sdist}
-    for name in ("scripts/run", "scripts/test", "scripts/check", ".ci/run"):
-        assert modes[name] & 0o100, f"{name} can be executed"
+    for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"]:
+        if path.is_file() and os.access(str(path), os.X_OK):
+            name = path.relative_to(ROOT).as_posix()
+            assert modes[name] & 0o100, f"{name} can be executed"
+    for path in (ROOT / "scripts" / "units").iterdir():
+        assert f"scripts/units/{path.name}" in modes
     for name in ("LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
         assert name in modes
     tests = {f"tests/{path.name}" for path in (ROOT / "tests").glob("*.py")}
     assert tests <= set(modes)
     assert [name for name in modes if name.endswith(".pyc")] == []
+
+
+# Installed. Making an environment takes long where a machine has much else to do.
+
+SLOWLY = pytest.mark.timeout(400)  # seconds
+
+
+def run(*command, **options):
+    """What a command prints; the test fails where it does."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        timeout=180,
+        **options,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=["wheel", "checkout"])
+def installed(request, dist, tmp_path_factory):
+    """The bin of an environment that holds what pip makes of one and nothing else."""
+    (wheel,), checkout = dist.glob("*.whl"), dist.parent / "checkout"
+    home = tmp_path_factory.mktemp(request.param) / "venv"
+    run(sys.executable, "-m", "venv", home)
+    pip = [home / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    run(*pip, "install", "-q", wheel if request.param == "wheel" else checkout)
+    run(*pip, "check")
+    return home / "bin"
+
+
+@SLOWLY
+def test_what_is_installed_can_be_started_as_a_command_and_as_a_module(
+    installed, version, tmp_path
+):
+    for command in (["statuswatch"], ["python", "-m", "statuswatch"]):
+        program, *arguments = [*command, "--version"]
+        shown = run(installed / program, *arguments, cwd=str(tmp_path), env={})
+        assert shown == f"statuswatch {version}\n"
+
+
+@SLOWLY
+def test_what_is_installed_finds_its_providers(installed, tmp_path):
+    if os.path.exists("/etc/statuswatch/providers.ini"):
+        pytest.skip("there is a file on this machine")
+    env = {"HOME": str(tmp_path)}
+    shown = run(installed / "statuswatch", "--check-config", cwd=str(tmp_path), env=env)
+    names = [line.partition(":")[0] for line in shown.splitlines()]
+    inside = configparser.RawConfigParser(delimiters="=", inline_comment_prefixes=";")
+    inside.optionxform = str
+    inside.read(ROOT / "providers.ini", encoding="utf-8")
+    assert names == inside.options("providers")
+
+
+@SLOWLY
+def test_what_is_installed_brings_its_manual(installed):
+    page = installed.parent / "share" / "man" / "man1" / "statuswatch.1"
+    assert page.read_text() == (ROOT / "scripts" / "statuswatch.1").read_text()
