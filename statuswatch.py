@@ -1764,8 +1764,8 @@ class Fetcher:
             for hop in range(MAX_HOPS + 1):
                 if self.stopping.is_set():
                     raise FetchError("stopped")
-                # Only what is configured is remembered: targets may be ever new.
                 request: Any = requests.PreparedRequest()
+                # Only what is configured is remembered: targets may be ever new.
                 request.url, headers, proxies = (prepare if hop else self._prepare)(url)
                 request.method, request.headers = "GET", {**headers, **validators}
                 left = attempt.left()
