@@ -54,7 +54,6 @@ import shutil
 import resource
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -65,7 +64,7 @@ from collections import deque
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 from urllib.parse import urljoin, urlsplit
-from xml.etree.ElementTree import Element, ParseError as XMLError
+from xml.etree.ElementTree import Element
 
 import defusedxml.ElementTree
 import requests
@@ -596,7 +595,7 @@ def _read(text: str) -> Any:
             raise ValueError("an overlong namespace")
         # Whole, as expat needs quadratic time for pieces (CVE-2023-52425).
         root: Element = defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
-    except (XMLError, ValueError, RecursionError) as exc:  # all of defusedxml
+    except (defusedxml.ElementTree.ParseError, ValueError, RecursionError) as exc:
         why = clean(str(exc))[:80] if text else "an empty body"
         raise ParseError("no usable %s: %s" % (kind, why)) from exc
     known: dict[str, bool] = {}
@@ -1670,7 +1669,8 @@ class _Adapter(requests.adapters.HTTPAdapter):
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or default
         where = {"capath" if os.path.isdir(bundle) else "cafile": bundle}
         try:
-            self.context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, **where)
+            self.context = urllib3.util.ssl_.create_urllib3_context()
+            self.context.load_verify_locations(**where)
         except OSError as exc:
             raise ConfigError("%s: %s" % (bundle, reason(exc))) from exc
         super().__init__(**kwargs)
@@ -1801,6 +1801,7 @@ class Fetcher:
         unpack = zlib.decompressobj(47) if coding in ("gzip", "x-gzip") else None
         if not unpack and coding not in ("", "identity"):
             raise FetchError("an encoding that nobody asked for")
+        answer.enforce_content_length = True  # urllib3 1.26 would not
         for chunk in answer.stream(65536, decode_content=False):
             room = self.max_size + 1 - len(body)
             body += unpack.decompress(chunk, room) if unpack else chunk

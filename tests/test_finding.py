@@ -20,7 +20,7 @@ from statuswatch import (
     find_sources,
     parse_config,
     poll,
-    probe,
+    main,
 )
 
 DATA = pathlib.Path(__file__).parent / "data"

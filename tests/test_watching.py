@@ -543,19 +543,18 @@ def test_a_redirect_that_is_gone_meanwhile_begins_anew(server, fetcher):
 class Inline(concurrent.futures.Executor):
     """Polls at once; a poll lasts what `lasts` says of its provider's name."""
 
-    def __init__(self, sim, name):
-        self.sim, self.name = sim, name
+    def __init__(self, sim):
+        self.sim = sim
 
     def submit(self, function, watch, fetcher):
         future, name = concurrent.futures.Future(), watch.provider.name
         began = self.sim.now
-        self.sim.polls.append((round(began, 3), name, self.name))
+        room = "slow" if watch.sick else "poll"
+        self.sim.polls.append((round(began, 3), name, room))
 
         def finish():
             try:
-                result = function(watch, fetcher)
-                watch.began = BOOTED + began
-                future.set_result(result)
+                future.set_result(function(watch, fetcher))
             except Exception as exc:
                 future.set_exception(exc)
 
@@ -692,7 +691,7 @@ def test_a_turn_missed_by_a_slow_poll_is_skipped(sim, server):
     assert set(map(round, sim.gaps()[1:])) == {60}
 
 
-def test_the_unknown_the_slow_and_the_sick_have_threads_of_their_own(sim, server):
+def test_the_unknown_the_slow_and_the_sick_have_room_of_their_own(sim, server):
     server.play("sick", ["healthy", "status?code=403", "healthy"])
     sim.lasts["Slow"] = 0.6
     providers = [Provider("Well", (server.url("healthy"),), interval=10)]
@@ -1129,7 +1128,7 @@ def test_there_are_as_many_workers_as_it_takes(monkeypatch, count, given, worker
     monkeypatch.setattr(Watcher, "adopt", lambda *_: None)
     providers = (Provider("A", ("http://127.0.0.1/x",)),) * count
     watcher = Watcher(Config(providers, given), queue.Queue(), None)
-    assert [pool._max_workers for pool in watcher._pools] == [workers, 4 * workers]
+    assert watcher._pool._max_workers == 5 * workers
     watcher.fetcher.close()
 
 
@@ -1427,8 +1426,7 @@ def test_it_ends_with_the_program_that_it_is_part_of(server, caplog):
     """Where nobody said stop, threads take no more work once the program ends."""
     provider = Provider("Acme", (server.url("healthy"),))
     watcher = Watcher(Config((provider,)), queue.Queue(), None)
-    for pool in watcher._pools:
-        pool.shutdown()
+    watcher._pool.shutdown()
     watcher.run()
     assert server.requests == [] and messages(caplog) == []
 
