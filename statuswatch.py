@@ -1562,8 +1562,8 @@ def format_probe(
     usual = is_page(url) and platform in PLATFORMS
     if usual and sources_of(url, platform) in ([], urls):
         urls = [url, platform]
-    lines.append("providers.ini: %s = %s" % (name, " ".join(urls)))
-    return "\n  ".join(map(clean, lines)) + "\n"
+    line = clean("%s = %s" % (name, " ".join(urls)))
+    return "%s\n%s\n" % ("\n  ".join(map(clean, lines)), line)
 
 
 # --- Fetching: URL -> Response. The network, and only here. Called by workers. ---

@@ -105,6 +105,13 @@ def at(name):
     return pathlib.PurePath(name)
 
 
+def is_usual(found, page):
+    """Whether the platform's name alone stands for what was found."""
+    urls = [read.url for read in found.reads]
+    known = found.platform in PLATFORMS
+    return known and statuswatch.sources_of(page, found.platform) in ([], urls)
+
+
 def paths_of(found, page):
     return [read.url[len(page) :] for read in found.reads]
 
@@ -145,7 +152,7 @@ FULL = {
 def test_a_page_is_known_by_its_documents(site, fetcher, platform, other):
     page = site(other, FULL[platform])
     found = find_sources(page.url, fetcher)
-    assert found.platform == platform and found.usual
+    assert found.platform == platform and is_usual(found, page.url)
     wanted = [group[0].replace("%s", "acme") for group in PLATFORMS[platform]]
     assert paths_of(found, page.url) == wanted
     assert len(page.requests) == len(set(page.requests)) <= MAX_SEARCH == 8
@@ -169,7 +176,7 @@ def test_the_page_of_status_io_is_named_in_its_html(site, fetcher, monkeypatch):
     html = '<html><a href="https://status.io/pages/%s/rss">Feed</a></html>' % name
     page = site(404, {"/": html.encode()})
     found = find_sources(page.url, fetcher)
-    assert (found.platform, found.usual) == ("status.io", True)
+    assert (found.platform, is_usual(found, page.url)) == ("status.io", True)
     assert [read.url for read in found.reads] == [api.url + "/1.0/status/" + name]
     assert page.requests == [SUMMARY, "/"]
     # With the platform's name in the configuration it is searched for all the same, and
@@ -212,7 +219,11 @@ def test_vendors_with_hosts_of_their_own_need_no_search(page, platform):
             return statuswatch.Response(body, "", "", "", 0.0)
 
     found = find_sources(page, Fake())
-    assert (found.platform, found.usual, len(asked)) == (platform, True, 1)
+    assert (found.platform, is_usual(found, page.url), len(asked)) == (
+        platform,
+        True,
+        1,
+    )
     assert asked[0].endswith(PLATFORMS[platform][0][0])
 
 
@@ -221,14 +232,14 @@ def test_a_page_of_incident_io_without_feeds_is_read_by_its_summary(site, fetche
         SPA, {k: v for k, v in FULL["incident.io"].items() if k != "/feed.atom"}
     )
     found = find_sources(page.url, fetcher)
-    assert (found.platform, found.usual) == ("incident.io", False)
+    assert (found.platform, is_usual(found, page.url)) == ("incident.io", False)
     assert paths_of(found, page.url) == [SUMMARY, COMPONENTS]
 
 
 def test_a_page_of_statuspage_without_an_api_is_read_by_its_feed(site, fetcher):
     page = site(404, {"/history.atom": at("statuspage/history.atom")})
     found = find_sources(page.url, fetcher)
-    assert found.platform == "statuspage" and not found.usual
+    assert found.platform == "statuspage" and not is_usual(found, page.url)
     assert paths_of(found, page.url) == ["/history.atom"]
 
 
@@ -246,7 +257,7 @@ def test_a_feed_that_the_page_names_is_its_source(site, fetcher, tag):
         {"/": b"<html>%s</html>" % tag.encode(), "/news.rss": at("feed/rss-2.0.rss")},
     )
     found = find_sources(page.url, fetcher)
-    assert (found.platform, found.usual) == ("feed", False)
+    assert (found.platform, is_usual(found, page.url)) == ("feed", False)
     assert page.requests == [SUMMARY, "/", "/news.rss"]
 
 
@@ -275,8 +286,6 @@ def test_a_look_alike_is_refused_with_the_reason(site, fetcher, body, reason):
     with pytest.raises(ParseError, match=reason):
         find_sources(page.url, fetcher)
     assert len(page.requests) <= MAX_SEARCH
-    good, text = probe(page.url, fetcher)
-    assert not good and reason in text and page.url in text
 
 
 def test_the_feed_of_a_marketing_page_is_not_a_status_page(site, fetcher):
@@ -302,66 +311,29 @@ def test_a_page_that_wants_us_away_is_left_alone(site, fetcher):
 
 
 def test_an_address_where_nothing_answers_is_asked_once(fetcher):
-    good, text = probe("http://127.0.0.1:1", fetcher)
-    assert not good and "refused" in text
+    with pytest.raises(FetchError, match="refused"):
+        find_sources("http://127.0.0.1:1", fetcher)
 
 
-# What --probe says.
-
-
-@pytest.mark.parametrize(
-    "flavour, platform", [("statuspage",) * 2, ("incidentio", "incident.io")]
-)
-def test_a_probe_says_what_was_found(fetcher, flavour, platform):
-    with FakePage(flavour) as fake:
-        for name in ("API", "Web", "Mail", "Jobs"):
-            fake.do('component %s "%s" operational' % (name.lower(), name))
-        fake.do('incident db investigating "Errors" "We look."')
-        fake.do('incident old investigating "Old" "We look."')
-        fake.do('update old resolved "Over."')
-        good, text = probe(fake.url, fetcher)
-        lines = text.splitlines()
-        assert good and lines[0] == fake.url and text.endswith("\n")
-        assert lines[1] == "  platform: " + platform
-        sources = ["%s%s" % (fake.url, group[0]) for group in PLATFORMS[platform]]
-        assert [line.split()[1] for line in lines[2:4]] == sources
-        assert lines[2].endswith("(ETag and Last-Modified)")
-        assert lines[4] == "  components: 4, such as API, Web, Mail"
-        assert lines[5].endswith(", 1 open")
-        line = lines[6].partition("providers.ini: ")[2]
-        assert line == "127 = %s %s" % (fake.url, platform)
-        (provider,) = parse_config("[providers]\n" + line, "x").providers
-        assert provider.platform == platform
-        assert [source.url for source in Watch(provider, {}).sources] == sources
-
-
-def test_a_probe_of_a_source_reads_just_that(site, fetcher):
-    page = site(404, {"/private/x.json": at("betterstack/index.json")})
-    good, text = probe(page.url + "/private/x.json?token=secret", fetcher)
-    assert not good and "HTTP status 404" in text and "secret" not in text
-    page.requests.clear()
-    good, text = probe(page.url + "/private/x.json", fetcher)
-    assert good and page.requests == ["/private/x.json"]
-    assert "(no validators)" in text and "  platform: betterstack\n" in text
-    line = text.partition("providers.ini: ")[2]
-    assert parse_config("[providers]\n" + line, "x").providers[0].urls == (
-        page.url + "/private/x.json",
-    )
-
-
-def test_a_probe_names_the_sources_where_the_platform_does_not(site, fetcher):
-    page = site(
-        404,
-        {
-            "/history.rss": at("statuspage/history.rss"),
-            SUMMARY: at("statuspage/summary.json"),
-        },
-    )
-    text = probe(page.url, fetcher)[1]
+def test_a_probe_names_the_sources_where_the_platform_does_not(site, capsys):
+    rss, summary = at("statuspage/history.rss"), at("statuspage/summary.json")
+    page = site(404, {"/history.rss": rss, SUMMARY: summary})
+    assert main(["--probe", page.url]) == 0
     sources = " ".join(page.url + path for path in ("/history.rss", SUMMARY))
-    assert "providers.ini: 127 = %s\n" % sources in text
+    assert capsys.readouterr().out.endswith(" = %s\n" % sources)
 
 
-def test_a_probe_of_what_is_no_address_says_so(fetcher):
-    good, text = probe("status.acme.test", fetcher)
-    assert not good and "bad URL" in text
+def test_a_probe_of_a_source_reads_just_that(site, capsys):
+    page = site(404, {"/private/x.json": at("betterstack/index.json")})
+    assert main(["--probe", page.url + "/private/x.json"]) == 0
+    out = capsys.readouterr().out
+    assert page.requests == ["/private/x.json"]
+    assert "(no validators)" in out and "  platform: betterstack\n" in out
+    assert out.endswith(" = %s/private/x.json\n" % page.url)
+
+
+def test_a_probe_of_what_is_not_there_says_so_without_secrets(site, capsys, caplog):
+    page = site(404)
+    assert main(["--probe", page.url + "/private/x.json?token=secret"]) == 1
+    assert capsys.readouterr().out == ""
+    assert "HTTP status 404" in caplog.text and "secret" not in caplog.text

@@ -354,11 +354,12 @@ def test_a_probe_says_what_is_there(capsys, fake):
     assert (code, err) == (0, [])
     name = fake.url.partition("://")[2].partition(".")[0]
     assert out.splitlines() == [
-        fake.url + ": statuspage",
-        "  %s/history.atom, with validators, 1 incidents" % fake.url,
-        "  %s/api/v2/summary.json, with validators, 1 incidents" % fake.url,
-        "  4 components: API, Web, Data <b>base, ...",
-        "  2 not well now",
+        fake.url,
+        "  platform: statuspage",
+        "  source: %s/history.atom (ETag and date)" % fake.url,
+        "  source: %s/api/v2/summary.json (ETag and date)" % fake.url,
+        "  components: 4, such as API, Web, Data <b>base",
+        "  incidents: 1, 1 open",
         "%s = %s statuspage" % (name, fake.url),
     ]
 
@@ -387,11 +388,11 @@ def test_a_source_is_probed_as_it_is(capsys, fake):
 )
 def test_a_name_is_proposed(url, name):
     reads = [(Source(url), Page("feed"))]
-    text = statuswatch.format_probe(Provider("x", (url,)), reads, 0)
-    *_, count, well, line = text.splitlines()
+    text = statuswatch.format_probe(Provider("x", (url,)), reads, [])
+    *_, count, incidents, line = text.splitlines()
     assert line.partition(" = ")[0] == name and "p@" not in text and "=s" not in text
-    assert (count, well) == ("  0 components", "  0 not well now")
-    assert "without validators" in text
+    assert (count, incidents) == ("  components: 0", "  incidents: 0, 0 open")
+    assert "(no validators)" in text
 
 
 def test_a_scheme_may_be_left_out(capsys, monkeypatch):
@@ -416,9 +417,7 @@ def test_several_pages_are_probed_at_once_and_the_reason_given(capsys, fake, ser
     code, out, err = run(capsys, "--probe", fake.url, gone, url)
     assert code == 1
     blocks = out.split("\n\n")
-    assert sorted(block.partition(": ")[0] for block in blocks) == sorted(
-        [fake.url, url]
-    )
+    assert sorted(block.split()[0] for block in blocks) == sorted([fake.url, url])
     assert len(err) == 1 and err[0].endswith("%s: HTTP status 404" % gone)
 
 

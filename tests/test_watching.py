@@ -29,6 +29,7 @@ from statuswatch import (
     BROKEN,
     RELOAD,
     STOP,
+    TICK,
     Config,
     ConfigError,
     Fetcher,
@@ -1209,7 +1210,7 @@ def test_once_polls_everybody_once(sim, server, fake):
     batches = sim.run(999, *providers, once=True, state=Memory())
     assert sorted(sim.polls) == [(0.0, "P0", "slow"), (0.0, "P1", "slow")]
     assert sorted(batch.provider for batch in batches) == ["P0", "P1"]
-    assert (sim.made.failed, sim.made.hung, sim.now) == (False, False, 0.0)
+    assert (sim.made.failed, sim.made.hung, sim.now) == (False, False, TICK)
 
 
 def test_once_says_whether_somebody_could_not_be_read(sim, server, caplog):
