@@ -1883,11 +1883,11 @@ dumps = functools.partial(json.dumps, separators=(",", ":"))
 class StateFile:
     """A JSON file for one configuration, and a lock beside it; nothing without a path.
 
-    `{"version": 1, "sha256": ..., "providers": {name: what Watch.stored() returns}}`
+    `{"version": 2, "sha256": ..., "providers": {name: what Watch.stored() returns}}`
     with the checksum of the version and the text of `providers`.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     def __init__(self, path: str) -> None:
         self.path = pathlib.Path(path).resolve() if path else None
@@ -1996,6 +1996,7 @@ class Watch:
         self.polls: dict[str, int] = stored.get("polls", {})  # by what came of it
         self.told: int = stored.get("events", 0)
         self.pending = True  # let the first poll find out
+        self.suppressed: collections.Counter[str] = collections.Counter()  # by key
         self.sick = True  # a poll is likely to be slow, as far as we know
         self.due = 0.0  # monotonic: when it is polled next; infinite while it is
         self.began = 0.0  # monotonic: when its poll was begun
@@ -2077,7 +2078,8 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
             counts = len(tracker.stories), len(tracker.components)
             log.info(SEEDED, provider.name, *counts)
         for pattern, nearest in tracker.missing:
-            log.warning(MISSING, provider.name, pattern, nearest or "nothing like it")
+            words = MISSING + ", but %s" * bool(nearest)
+            log.warning(words, provider.name, pattern, *filter(None, [nearest]))
     for source, _ in reads:
         source.seeded, source.away, source.read_at = True, False, now.timestamp()
     return result
@@ -2234,7 +2236,7 @@ class Batch(NamedTuple):
 
 STOP, RELOAD, BROKEN = "stop", "reload", "broken"  # messages to the scheduler
 SEEDED = "[%s] Seeded — %d incidents, %d components"
-MISSING = "[%s] components: %s is not there (any more); nearest: %s"
+MISSING = "[%s] components: nothing is called %s"
 FLOOD = "[%s] a flood: the last %d events of %d are told"
 OFFLINE = "no page can be reached: is it our own network? (scripts/demo needs none)"
 STORMY = "%d providers report something within %d minutes; do they share it? %s"

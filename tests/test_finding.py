@@ -18,7 +18,6 @@ from statuswatch import (
     Provider,
     Watch,
     find_sources,
-    parse_config,
     poll,
     main,
 )
@@ -96,7 +95,7 @@ def site():
 
 @pytest.fixture
 def fetcher():
-    made = Fetcher(4, 1)
+    made = Fetcher(4)
     yield made
     made._adapter.close()
 

@@ -246,7 +246,7 @@ def test_a_look_alike_is_not_read(flavour, once):
     ids=list(FLAVOURS),
 )
 def test_a_document_that_has_not_changed_is_answered_304(flavour, paths):
-    fetcher = statuswatch.Fetcher(2, 1)
+    fetcher = statuswatch.Fetcher(1)
     with fakepage.FakePage(flavour) as fake:
         fake.do('component api "API" operational')
         for path in paths:

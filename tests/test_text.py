@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import statuswatch
 from statuswatch import clean, digest, marked, redact, words_of
 
 # What hypothesis rarely finds by itself.
@@ -383,3 +384,41 @@ def test_texts_that_are_cut_elsewhere_have_other_digests():
 @example(["\ud800"])
 def test_any_texts_have_a_digest(texts):
     assert digest(*texts) == digest(*texts)
+
+
+# --- Addresses in documents, blocks, numbers. ---
+
+
+@pytest.mark.parametrize(
+    "url, shown",
+    [
+        ("https://status.acme.test/a?token=x#y", "https://status.acme.test/a"),
+        ("http://user:secret@status.acme.test/a", "http://status.acme.test/a"),
+        ("HTTPS://status.acme.test", ""),
+        ("javascript:alert(1)", ""),
+        ("ftp://status.acme.test/a", ""),
+        ("https:///a", ""),
+        ("https://?a", ""),
+        ("https://#a", ""),
+        (" https://status.acme.test", ""),
+        ("status.acme.test", ""),
+        ("", ""),
+    ],
+)
+def test_an_address_in_a_document_is_of_the_web_or_none(url, shown):
+    assert statuswatch.web(url) == shown
+
+
+@pytest.mark.parametrize(
+    "tag",
+    "address article aside blockquote br dd div dl dt figure footer form h1 h2 h3 "
+    "h4 h5 h6 header hr li main nav ol p pre section table td tfoot th thead "
+    "tr ul".split(),
+)
+def test_each_block_separates_words(tag):
+    assert statuswatch.clean(statuswatch.marked("a<%s>b" % tag)) == "a b"
+    assert statuswatch.clean(statuswatch.marked("a</%s>b" % tag.upper())) == "a b"
+
+
+def test_a_number_of_a_character_that_is_too_long_is_left_out():
+    assert statuswatch.marked("a&#123456789;b&#99999999 c") == "ab c"
