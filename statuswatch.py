@@ -2734,11 +2734,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         datefmt="%Y-%m-%d %H:%M:%S",
     )
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    with contextlib.suppress(OSError, AttributeError):  # glibc gives large blocks back
-        ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD, mallopt(3)
-    with contextlib.suppress(ValueError, OSError):  # a connection for each host
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    claim_resources()
     if sys.stdout:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     run = Run(options)
@@ -2748,6 +2744,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         log.error("output failed: %s" if isinstance(exc, OutputError) else "%s", exc)
         status = {OutputError: 1, StateLocked: EX_TEMPFAIL}.get(type(exc), 2)
     return run.leave(status)
+
+
+def claim_resources() -> None:
+    """Have as many descriptors as we may, and memory given back once it is free."""
+    with contextlib.suppress(ValueError, OSError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with contextlib.suppress(OSError, AttributeError):  # where glibc is
+        ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD, mallopt(3)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -190,7 +190,7 @@ def test_a_provider_that_ones_own_file_has_not_is_not_taken_from_the_one_in_it(
     bundle, tmp_path
 ):
     (tmp_path / "providers.ini").write_text("[providers]\nA = http://127.0.0.1:1\n")
-    command = [*alone(sys.executable, bundle), "--check-config", "--status", "OpenAI"]
+    command = [*alone(sys.executable, bundle), "--status", "OpenAI"]
     done = run(command, tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "providers.ini: no provider openai" in done.stderr

@@ -121,13 +121,13 @@ def test_a_good_answer_is_all_there(server, fetcher, respond):
         200, b"hello", ETag='"a"', Last_Modified="Mon", Cache_Control="max-age=7"
     )
     response = fetcher.fetch(url)
-    assert response == (b"hello", "application/json", '"a"', "Mon", 7.0, "")
+    assert response == (b"hello", "application/json", '"a"', "Mon", 7.0, "", False)
 
 
 def test_what_an_answer_does_not_say_is_empty(fetcher, answer):
     bare = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
     response = fetcher.fetch(answer(lambda exchange: exchange.send(bare)))
-    assert response == (b"{}", "", "", "", 0.0, "")
+    assert response == (b"{}", "", "", "", 0.0, "", False)
 
 
 def test_the_request_says_who_asks_and_nothing_of_us(server, fetcher):
@@ -299,6 +299,7 @@ def test_what_is_remembered_of_requests_does_not_grow_with_redirects(server, fet
 FEW_DESCRIPTORS = """
 import concurrent.futures, os, resource, sys
 import statuswatch
+statuswatch.claim_resources()
 fetcher = statuswatch.Fetcher(2)
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 urls = sys.argv[1:]

@@ -38,7 +38,7 @@ def watched(tmp_path):
 def stored(path, **providers):
     """A state file of these providers, as the program writes it."""
     state = statuswatch.StateFile(str(path))
-    state.providers = providers
+    state.providers = {name: json.dumps(each) for name, each in providers.items()}
     state.save()
     return path
 

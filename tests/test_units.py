@@ -467,7 +467,7 @@ def test_every_index_of_the_job_takes_another_share(cluster, tmp_path):
         assert options.json and options.config == CONFIG
         states.append(options.state)
     count = job["completions"]
-    assert shares == [(index + 1, count) for index in range(count)]
+    assert shares == [(index, count) for index in range(count)]
     assert len(set(states)) == count
 
 
