@@ -756,7 +756,7 @@ def parse_json(document: Any) -> Page | None:
     over = len(incidents) >= form.window or any(e.status in DONE for e in incidents)
     complete = _fits(document, form.complete) and not (form.window and over)
     if form.platform != "statuspage":  # one that has no id is known by what it is
-        key = key or urlsplit(url).netloc or platform
+        key = key or urlsplit(url).netloc
     lists = tuple(components), _merged(incidents)
     return Page(platform, key, url, _time(head, _CHANGED), *lists, complete)
 
@@ -1130,6 +1130,8 @@ def accept(source: Source, page: Page, body: str) -> str:
         if source.foreign < PATIENCE:
             return "another page's document"
         source.seeded, source.earlier, source.newest = False, (), 0.0
+    if source.page_id and not (page.id or page.components or page.incidents):
+        return "an empty document of nobody's"
     source.foreign, at = 0, page.at.timestamp() if page.at else 0.0
     if body in source.earlier and at < source.newest:  # R6
         source.stale += 1
