@@ -120,6 +120,7 @@ DONE = ENDS | {"postmortem"}
 PLANNED = {"scheduled", "in_progress", "verifying", "completed"}
 OPEN = {"investigating", "identified", "monitoring"} | PLANNED - DONE
 IMPACTS = ("none", "minor", "major", "critical")
+LISTS = {"[]", "list"}  # stand for the ids of pages that are bare lists of JSON
 UTC = timezone.utc
 
 # --- Errors: a tree. PollError and what is below it are expected. ---
@@ -725,6 +726,7 @@ _IMPACTS = _words({"minor": "low degradedperformance minoroutage",
 
 def parse_json(document: Any) -> Page | None:
     """Return the Page in JSON of a platform that has a Form."""
+    bare = isinstance(document, list) and ("list" if document else "[]")
     document = _joined(document)
     form = next((each for each in FORMS if _fits(document, each.signs)), None)
     if not form:
@@ -756,7 +758,7 @@ def parse_json(document: Any) -> Page | None:
     over = len(incidents) >= form.window or any(e.status in DONE for e in incidents)
     complete = _fits(document, form.complete) and not (form.window and over)
     if form.platform != "statuspage":  # one that has no id is known by what it is
-        key = key or urlsplit(url).netloc
+        key = bare or key or urlsplit(url).netloc or platform
     lists = tuple(components), _merged(incidents)
     return Page(platform, key, url, _time(head, _CHANGED), *lists, complete)
 
@@ -1125,13 +1127,12 @@ class Source:
 
 def accept(source: Source, page: Page, body: str) -> str:
     """Return why *page*, with the digest *body*, is set aside, or "" and note it."""
-    if page.id and source.page_id and page.id != source.page_id:  # R14
-        source.foreign += 1
-        if source.foreign < PATIENCE:
+    ids = {page.id, source.page_id}
+    if "" not in ids and len(ids) > 1 and not ids <= LISTS:  # R14
+        source.foreign += page.id != "[]"  # which is nobody's: it may be an error, too
+        if source.foreign < PATIENCE and source.page_id != "[]":
             return "another page's document"
         source.seeded, source.earlier, source.newest = False, (), 0.0
-    if source.page_id and not (page.id or page.components or page.incidents):
-        return "an empty document of nobody's"
     source.foreign, at = 0, page.at.timestamp() if page.at else 0.0
     if body in source.earlier and at < source.newest:  # R6
         source.stale += 1
@@ -1140,7 +1141,8 @@ def accept(source: Source, page: Page, body: str) -> str:
         source.newest = at
     source.earlier = (*source.earlier, source.digest)[-EARLIER:]
     source.newest, source.digest = max(source.newest, at), body
-    source.page_id, source.complete = page.id or source.page_id, page.complete
+    source.page_id = max(ids) if ids <= LISTS else page.id or source.page_id
+    source.complete = page.complete
     return ""
 
 
