@@ -2776,22 +2776,22 @@ def build_parser() -> argparse.ArgumentParser:
         return int(parse_value("workers", text))
 
     add = parser.add_argument_group("what to watch").add_argument
-    add("urls", nargs="*", metavar="URL", help="just these pages")
+    add("urls", nargs="*", metavar="URL", help="just these pages or sources")
     add("--config", metavar="FILE", help="instead of the first providers.ini found")
-    add("--interval", metavar="SEC", type=interval, help="default: 30")
-    add("--shard", metavar="K/N", type=shard, help="only the K-th of N equal shares")
+    add("--interval", metavar="SEC", type=interval, help="between polls, default: 30")
+    add("--shard", metavar="K/N", type=shard, help="only the K-th of N shares")
     add("--workers", metavar="N", type=workers, help="default: 16, or what it takes")
     group = parser.add_argument_group("what to do instead of watching")
     add = group.add_mutually_exclusive_group().add_argument
     add("--once", action=yes, help="print what changed since the last run, exit")
-    add("--status", action=yes, help="print what is not well now, exit; URL or NAME")
+    add("--status", action=yes, help="print what is not well, of URL or NAME, exit")
     add("--probe", action=yes, help="print what is found at each URL, exit")
     add("--check-config", action=yes, help="print one line per provider, exit")
     add("--version", action="version", version="%(prog)s " + __version__)
     add = parser.add_argument_group("what to remember and to print").add_argument
     add("--state", metavar="FILE", help="remember across restarts (--once always does)")
     add("--json", action=yes, help="print one JSON object per line")
-    add("--exec", metavar="COMMAND", type=command, help="run it for each event")
+    add("--exec", metavar="COMMAND", type=command, help="run it with each event")
     add("-v", "--verbose", action="count", default=0, help="more log lines")
     add("-q", "--quiet", action="count", default=0, help="fewer log lines")
     return parser
