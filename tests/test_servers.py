@@ -25,7 +25,7 @@ def test_every_unchanged_poll_but_the_first_has_a_304(name, tmp_path):
     if name not in INSTALLED:
         pytest.skip("%s is not installed" % name)
     tmp_path.chmod(0o755)
-    for folder in tmp_path.parents[:2]:  # apache2 reads it as somebody else
+    for folder in list(tmp_path.parents)[:2]:  # apache2 reads it as somebody else
         folder.chmod(folder.stat().st_mode | 0o111)
     figures = list(servers.examine([name], tmp_path, 1.5, PROGRAM))
     assert len(figures) == 4 * len(servers.MANNERS) + 1
