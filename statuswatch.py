@@ -2757,6 +2757,7 @@ def claim_resources() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with contextlib.suppress(OSError, AttributeError):  # where glibc is
         ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD, mallopt(3)
+        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX: else one for each thread
 
 
 def build_parser() -> argparse.ArgumentParser:
