@@ -386,6 +386,7 @@ _BLOCKS = """address article aside blockquote br dd div dl dt figure footer form
 _GAPS = dict.fromkeys(_BLOCKS + ["/" + tag for tag in _BLOCKS], "\n")
 _GAPS.update({"small": "\x01", "/small": "\x02", "li": "\n\x05\n", "/li": "\n\x06\n"})
 _GAPS.update({"strong": "\x03", "/strong": "\x04", "b": "\x03", "/b": "\x04"})
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+/[A-Za-z0-9/._-]+")
 # What has no text, and a tag. Linear: each alternative ends at the next "<" or runs to
 # the end once. html.parser needs seconds for 20 KB of "<a ", and raises on "<![<".
 _SKIPPED = re.compile(
@@ -394,9 +395,15 @@ _SKIPPED = re.compile(
 _TAG = re.compile(r"<(/?[A-Za-z][A-Za-z0-9]*)[^<>]*>")
 
 
+def harmless(text: str) -> str:
+    """Return *text* without what is hostile."""
+    plain = text.replace("\n", " ").isprintable()  # most is, and this is quickly said
+    return text if plain else _HOSTILE.sub("", text)
+
+
 def clean(text: str) -> str:
     """Return *text* as one line that is safe on any terminal and in any encoding."""
-    return " ".join(_HOSTILE.sub("", text).split())
+    return " ".join(harmless(text).split())
 
 
 def words_of(text: str) -> str:
@@ -416,8 +423,9 @@ def redact(url: str) -> str:
 
 def web(url: str) -> str:
     """Return *url* redacted; "" if it is not of the web."""
-    known = len(url) <= MAX_VALIDATOR and re.match(r"https?://[^/?#]", url)
-    return redact(url) if known else ""
+    if len(url) > MAX_VALIDATOR or not re.match(r"https?://[^/?#]", url):
+        return ""
+    return url if _PLAIN_URL.fullmatch(url) else redact(url)
 
 
 def digest(*texts: str, size: int = 6) -> str:
@@ -428,11 +436,11 @@ def digest(*texts: str, size: int = 6) -> str:
 
 def marked(markup: str) -> str:
     """Return the text of HTML with its tags turned into _MARKS and white space."""
-    cut = _TAG.split(_SKIPPED.sub("", _HOSTILE.sub("", markup)))  # text, tag, text, ...
+    cut = _TAG.split(_SKIPPED.sub("", harmless(markup)))  # text, tag, text, ...
     cut[1::2] = [_GAPS.get(tag.lower(), "") for tag in cut[1::2]]
     if "&" in markup:  # int() refuses long numbers
         texts = (html.unescape(re.sub(r"&#\d{8,};?", "", text)) for text in cut[::2])
-        cut[::2] = [_HOSTILE.sub("", text) for text in texts]
+        cut[::2] = map(harmless, texts)
     return "".join(cut)
 
 
@@ -441,12 +449,7 @@ def marked(markup: str) -> str:
 _CODECS = re.compile(  # of text; Python has others, some slow on purpose (punycode)
     r"(?i)utf|ucs|iso|8859|latin|windows|cp\d|koi8|big5|gb|euc|shift|sjis|ascii|us-"
 )
-_STARTS = (  # byte order marks, and how a document can begin that has none
-    (b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0|\0\0\xfe\xff", "utf-32"),
-    (b"\xff\xfe|[\\[<{]\0", "utf-16-le"), (b"\xfe\xff|\0[\\[<{]", "utf-16-be"),
-)  # fmt: skip
-_ENCODING = re.compile(r"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
-_CHARSET = re.compile(r"""(?i)charset\s*=\s*["']?([\w.:-]+)""")
+_ENCODING = re.compile(r"""(?i)(?:encoding|charset)\s*=\s*["']?([\w.:-]+)""")
 # XML namespaces of what feeds are made of, and those that are too long to be any.
 _SPACES = re.compile("(?i)/atom|/rss|netscape.com|rdf-syntax|userland|1999/xhtml")
 _LONG_SPACE = re.compile(
@@ -456,25 +459,26 @@ _HTML = re.compile(r"(?is)(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype )?html\b")
 _SALES = "pricing|free trial|sign up|get started|book a demo|request a demo|customers"
 _ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _ISO_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?\s*([Zz]|[+-]\d\d:?\d\d)?)?$"
 )
-_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _SHORT_TIME = re.compile(
     r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), ?(\d\d):(\d\d)(?::\d\d)? ?(\S{0,9})$"
 )
-_ZONES = {  # names that email.utils does not know; it knows those of RFC 822
-    "WET": "+0000", "WEST": "+0100", "BST": "+0100", "CET": "+0100", "CEST": "+0200",
-    "EET": "+0200", "EEST": "+0300", "MSK": "+0300", "IST": "+0530", "SGT": "+0800",
-    "HKT": "+0800", "JST": "+0900", "KST": "+0900", "AEST": "+1000", "AEDT": "+1100",
-    "NZST": "+1200", "NZDT": "+1300", "BRT": "-0300", "AKST": "-0900", "HST": "-1000",
-    "GMT+0": "+0000",
-}  # fmt: skip
+_ZONES = """WET+0000 WEST+0100 BST+0100 CET+0100 CEST+0200 EET+0200 EEST+0300 MSK+0300
+    IST+0530 SGT+0800 HKT+0800 JST+0900 KST+0900 AEST+1000 AEDT+1100 NZST+1200 NZDT+1300
+    BRT-0300 AKST-0900 HST-1000 GMT+0+0000"""  # email.utils knows those of RFC 822
+_OFFSETS = {zone[:-5]: zone[-5:] for zone in _ZONES.split()}
 # In marked text: Statuspage's update, incident.io's status and list of components.
 _UPDATE = re.compile(r"\x01([^\x01\x02]*)\x02\s*\x03([^\x03\x04]*)\x04\s*-?([^\x01]*)")
 _STATUS = re.compile(r"\s*\x03([^\x03\x04:]*):([^\x03\x04]*)\x04")
 _PLAN = "\x03THIS IS A SCHEDULED EVENT"
 _NAMES = re.compile(r"\x03[^\x03\x04]*\x04\s*((\x05[^\x05\x06]*\x06\s*)+)$")
+# The id of an incident in its address; behind that of the page on Status.io.
+_PATH = re.compile(
+    r"/(incidents|pages/incident/[^/]+|incident|maintenance)/([^/?#\s]+)"
+)
 # Of feeds with an entry for each update: an id of AWS, which is of a service and a
 # second; in titles how it stands, and that with what is not the incident's.
 _AWS_ID = re.compile(r"status\.aws\.amazon\.com/#([\w-]+)_\d+$")
@@ -492,33 +496,27 @@ def parse(body: bytes | bytearray, content_type: str = "") -> Page:
     incidents without a status. The encoding is that of the byte order mark, else of the
     XML declaration, else of *content_type* (a header), else UTF-8.
     """
-    found = _ENCODING.match(body[:256].decode("latin-1"))
-    found = found or _CHARSET.search(content_type)
+    start = body[:256].decode("latin-1").lstrip()
+    start = start.partition("?>")[0] if start.startswith("<?xml") else ""
+    found = _ENCODING.search(start + " " + content_type)
     declared = found[1] if found and _CODECS.match(found[1]) else "utf-8"
-    starts = [encoding for start, encoding in _STARTS if re.match(start, body)]
-    for encoding in (*starts, declared, "utf-8"):
+    plain = json.detect_encoding(body[:4])  # by the first bytes, which XML has alike
+    for encoding in (declared if plain == "utf-8" else plain, "utf-8"):
         with contextlib.suppress(LookupError, ValueError):
-            text = body.decode(encoding).lstrip("\ufeff").strip()
+            text = body.decode(encoding).strip()
             break
     else:
         raise ParseError("neither text in %s nor in UTF-8" % declared[:20])
     document = _read(text)
-    for read_page in FORMATS:
-        page = read_page(document)
-        if page:
-            return page
-    raise ParseError(
-        "well-formed, but not of a status page we know: %s" % _glimpse(document)
-    )
-
-
-def _glimpse(document: Any) -> str:
-    """Return what a document of another schema shows first, for a person."""
-    if isinstance(document, dict):
-        said = document.get("error") or document.get("message")
-        return clean(str(said) if said else ", ".join(document))[:60]
-    xml = isinstance(document, Element)
-    return clean("<%s>" % document.tag if xml else type(document).__name__)[:60]
+    xml, seen = isinstance(document, Element), type(document).__name__
+    page = parse_feed(document) if xml else parse_json(document)
+    if page:
+        return page
+    if isinstance(document, dict):  # what it says, or what there is
+        keys = ", ".join(document)
+        seen = str(document.get("error") or document.get("message") or keys)
+    seen = clean("<%s>" % document.tag if xml else seen)[:60]
+    raise ParseError("well-formed, but not of a status page we know: %s" % seen)
 
 
 def _html_kind(text: str) -> str:
@@ -536,27 +534,31 @@ def _html_kind(text: str) -> str:
 def parse_time(text: str, near: datetime | None = None) -> datetime | None:
     """Return the time of day in *text* (RFC 3339, RFC 822), in UTC; None for none.
 
-    With *near*, also Statuspage's "Sep 3, 14:49 PDT": the last not long after *near*.
+    It may be in seconds since 1970. With *near* also Statuspage's "Sep 3, 14:49 PDT",
+    the last not long after *near*.
     """
     text = clean(text)
     short = near and _SHORT_TIME.match(text)
-    iso = None if short else _ISO_TIME.match(text)
+    iso = not short and _ISO_TIME.match(text)
     try:
-        if iso:
-            zone = (iso[3] or "Z").upper().replace("Z", "+00:00")
-            text = "%sT%s%s:%s" % (iso[1], iso[2] or "00:00:00", zone[:3], zone[-2:])
-            return datetime.fromisoformat(text).astimezone(UTC)
         if short and near:
-            month, latest = _MONTHS.index(short[1]) // 3 + 1, near + timedelta(days=31)
+            month, latest = _MONTHS.index(short[1]) // 3 + 1, near + timedelta(31)
             day, hour, minute = map(int, short.groups()[1:4])
             for year in (latest.year, latest.year - 1):
                 with contextlib.suppress(ValueError):  # 29 February of another year
                     at = datetime(year, month, day, hour, minute, tzinfo=UTC)
-                    if at - _offset(short[5]) <= latest:
-                        return at - _offset(short[5])
+                    at -= _offset(short[5])
+                    if at <= latest:
+                        return at
             return None
+        if iso:
+            zone = (iso[3] or "Z").upper().replace("Z", "+00:00")
+            text = "%sT%s%s:%s" % (iso[1], iso[2] or "00:00:00", zone[:3], zone[-2:])
+            return datetime.fromisoformat(text).astimezone(UTC)
+        if len(text) == 10 and text.isdecimal():
+            return datetime.fromtimestamp(int(text), UTC)
         start, _, zone = re.sub(r"( [+-]\d\d)$", r"\g<1>00", text).rpartition(" ")
-        text = "%s %s" % (start, _ZONES.get(zone.upper(), zone))
+        text = "%s %s" % (start, _OFFSETS.get(zone.upper(), zone))
         at = email.utils.parsedate_to_datetime(text)
         return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError, TypeError, IndexError):
@@ -575,21 +577,21 @@ def word(text: str) -> str:
     return re.sub(r"[\s_-]+", "_", clean(text).lower())[:60]
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
 def _read(text: str) -> Any:
     """Return JSON's value or XML's root, with feeds' names bare and in lower case."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise ValueError("a key stands twice")
-        return found
-
     kind, nodes = ("XML", "<=") if text.startswith("<") else ("JSON", "{[,")
     try:
         if sum(map(text.count, nodes)) > MAX_NODES:
             raise ValueError("too large")
         if kind == "JSON":  # int refuses NaN and Infinity, which are no JSON
-            return json.loads(text, parse_constant=int, object_pairs_hook=unique)
+            return json.loads(text, parse_constant=int, object_pairs_hook=_unique)
         if _HTML.match(text):
             raise ValueError("an HTML page, %s" % _html_kind(text[:300_000]))
         if _LONG_SPACE.search(text):  # it would be written out for each element
@@ -599,18 +601,20 @@ def _read(text: str) -> Any:
     except (defusedxml.ElementTree.ParseError, ValueError, RecursionError) as exc:
         why = clean(str(exc))[:80] if text else "an empty body"
         raise ParseError("no usable %s: %s" % (kind, why)) from exc
-    known: dict[str, bool] = {}
+    known = {"": True}  # namespaces
     for element in root.iter():
         space, _, name = element.tag.rpartition("}")
         if space not in known:
-            known[space] = not space or bool(_SPACES.search(space))
+            known[space] = bool(_SPACES.search(space))
         if known[space] or name in ("encoded", "date"):
             element.tag = name.lower()
     return root
 
 
-def _words(table: Mapping[str, str]) -> dict[str, str]:
-    return {word: status for status, words in table.items() for word in words.split()}
+def _words(table: str) -> dict[str, str]:
+    """Return {word: status} of "status=word,word status=word"."""
+    rows = (row.partition("=") for row in table.split())
+    return {word: status for status, _, words in rows for word in words.split(",")}
 
 
 class Form(NamedTuple):
@@ -622,9 +626,9 @@ class Form(NamedTuple):
 
     platform: str
     signs: str  # paths of what must be there or, with "!", not; "|" between choices
-    lists: str  # paths of incidents, "=" the status of those that tell none
-    components: str = ""
-    page: str = ""  # path of what has its id, address and time
+    lists: str  # paths of incidents, "=" their status if they tell none, "" to keep it
+    components: str = "-"
+    page: str = "-"  # path of what has its id, address and time
     complete: str = ""  # signs that all unresolved incidents are listed (R7), which
     window: int = 0  # a list of so many, or with some that are over, does not show
     end: str = ""  # path of what no open incident has
@@ -635,121 +639,100 @@ class Form(NamedTuple):
 # fmt: off
 FORMS = (
     # metastatuspage.com/api: summary.json and status.json, then its other documents.
-    Form("statuspage", "page status.indicator", "incidents scheduled_maintenances",
+    Form("statuspage", "page status.indicator", "incidents= scheduled_maintenances=",
          "components", "page", "components"),
     Form("statuspage", "page.id components !status|page.id incidents !status|"
          "page.id scheduled_maintenances !status|incidents.incident_updates !page",
-         "incidents scheduled_maintenances", "components", "page", "incidents", 50),
+         "incidents= scheduled_maintenances=", "components", "page", "incidents", 50),
     # incident.io shows these, too; the next is what its own pages are made of.
-    Form("incident.io",
-         "public_url|page_url|incident.status_page_id|incidents.status_page_id",
-         "incident.=investigating incidents=investigating ongoing_incidents="
-         "investigating scheduled_maintenances=scheduled in_progress_maintenances="
-         "in_progress", "components", complete="public_url|page_url"),
+    Form("incident.io", "public_url|page_url|incident.status_page_id|"
+         "incidents.status_page_id !page", "incident. incidents ongoing_incidents "
+         "scheduled_maintenances=scheduled in_progress_maintenances=in_progress",
+         "components", complete="public_url|page_url"),
     # instatus.com/help/api/public-data
     Form("instatus", "page.status !page.id|components.description !page !status|"
          "components.isParent !page !status",
-         "activeIncidents=investigating activeMaintenances=scheduled", "components",
-         "page"),
-    Form("betterstack", "data.attributes.aggregate_state",
-         "status_report=investigating", "status_page_resource", "data"),
-    Form("status.io", "result.status_overall", "result.incidents=investigating "
+         "activeIncidents activeMaintenances=scheduled", "components", "page"),
+    Form("cachet", "meta.pagination data.message", "data", window=20, states=_words(
+         "scheduled=0 investigating=1 identified=2 monitoring=3 resolved=4")),
+    Form("cachet", "meta.pagination data", "", "data", codes=_words(
+         "operational=1 degraded_performance=2 partial_outage=3 major_outage=4")),
+    Form("betterstack", "data.attributes.aggregate_state", "status_report",
+         "status_page_resource", "data"),
+    Form("status.io", "result.status_overall", "result.incidents "
          "result.maintenance.active=in_progress result.maintenance.upcoming=scheduled",
-         "result.status", "result.status_overall", codes=_words({
-             "operational": "100", "under_maintenance": "200", "partial_outage": "400",
-             "degraded_performance": "300", "major_outage": "500 600"}),
-         states=_words({"investigating": "100", "identified": "200",
-                        "monitoring": "300", "resolved": "400"})),
-    Form("google", "list.external_desc", "list=investigating", end="end"),
-    Form("aws", "list.arn|current archive",
-         "list=investigating current=investigating archive=investigating",
-         states=_words({"resolved": "0", "investigating": "1 2 3"})),
-    Form("slack", "active_incidents|list.notes",
-         "active_incidents=investigating list=investigating", window=500),
-    Form("salesforce", "list.isActive",
-         "list.Incidents=investigating list.Maintenances=scheduled", "list",
-         end="IncidentImpacts.endTime"),
-    Form("cachet", "meta.pagination data.message", "data=investigating", window=20,
-         states=_words({"scheduled": "0", "investigating": "1", "identified": "2",
-                        "monitoring": "3", "resolved": "4"})),
-    Form("cachet", "meta.pagination data", "", "data", codes=_words({
-        "operational": "1", "degraded_performance": "2", "partial_outage": "3",
-        "major_outage": "4"})),
-    Form("uptime-kuma", "config publicGroupList", "incident.=investigating "
-         "incidents=investigating maintenanceList=scheduled",
+         "result.status", "result.status_overall", codes=_words(
+             "operational=100 under_maintenance=200 degraded_performance=300 "
+             "partial_outage=400 major_outage=500,600"), states=_words(
+             "investigating=100 identified=200 monitoring=300 resolved=400")),
+    Form("aws", "list.arn|current archive", "list current archive",
+         states=_words("resolved=0 investigating=1,2,3")),
+    Form("google", "list.external_desc", "list", end="end"),
+    Form("slack", "active_incidents|list.notes", "active_incidents list", window=500),
+    Form("salesforce", "list.isActive", "list.Incidents list.Maintenances=scheduled",
+         "list", end="IncidentImpacts.endTime"),
+    Form("uptime-kuma", "config publicGroupList",
+         "incident. incidents maintenanceList=scheduled",
          "publicGroupList.monitorList", "config"),
-    Form("uptime-kuma", "beats", "", "beats", codes=_words({
-        "major_outage": "0", "operational": "1", "": "2", "under_maintenance": "3"})),
-    Form("checkly", "incidents.severity", "incidents=investigating", window=50),
-    Form("vultr", "service_alerts.subject", "service_alerts=investigating"),
-    Form("yandexcloud", "items.isReportPublished", "items=investigating", end="endDate",
-         window=500),
+    Form("uptime-kuma", "heartbeatList", "", "beats", codes=_words(
+        "major_outage=0 operational=1 =2 under_maintenance=3")),
 )
 # Where the same stands on different platforms, in the order in which to look.
 _ID, _URL = "id|_id|arn|slug|key", "shortlink|url|public_url|page_url"
-_NAME = "name|public_name|title|external_desc|subject|summary|key|IncidentImpacts.type"
+_NAME = "name|public_name|title|external_desc|summary|key|IncidentImpacts.type"
 _CHANGED = "updated_at|updated|date_updated|attributes.updated_at"
-_STANDING = "explicit_status|status_code|status|lastUpdateStatus|aggregate_state"
-_UPDATES = ("incident_updates|updates|messages|event_log|notes|incidentUpdates|entries|"
-            "comments|IncidentEvents|MaintenanceEvents|most_recent_update.")
+_STANDING = "explicit_status|status_code|status|aggregate_state"
+_UPDATES = ("incident_updates|updates|messages|event_log|notes|IncidentEvents|"
+            "MaintenanceEvents|most_recent_update.")
 _STATE = "to_status|state|status|type|affected_resources.status"
-_BODY = "body|message_string|details|message|text|description|content"
-_AT = ("display_at|published_at|when|datetime|publicIncidentUpdateDate|date_created|"
-       "createdAt|created_at|timestamp|updatedAt|updated_at|started|start|starts_at|"
-       "begin|date|lastUpdatedDate|createdDate")
+_BODY = "body|message_string|details|message|text|content|description"
+_AT = ("display_at|published_at|when|datetime|date_created|createdAt|created_at|"
+       "timestamp|updatedAt|updated_at|started|start|starts_at|begin|date|createdDate")
 _IMPACT = "impact|severity|IncidentImpacts.severity"
-_AFFECTED = ("components|affected_components.name|affected_products|services|region.|"
-             "components_affected|serviceKeys|impacted_services.*.service_name|"
-             "service_name.")
+_AFFECTED = ("components.name|affected_components.name|affected_products.title|"
+             "services|components_affected.name|serviceKeys|"
+             "impacted_services.*.service_name|service_name.")
 _AFFECTED_IDS = ("affected_components.component_id|"
                  "affected_resources.status_page_resource_id")
-# Their words for the same, in Statuspage's; what is just known to be open is being
-# investigated.
-_CODES = _words({
-    "operational": "operational ok informational", "": "not_monitored",
-    "degraded_performance": "degraded degradedperformance minor_incident_core "
-    "minor_incident_noncore",
-    "partial_outage": "minoroutage partialoutage major_incident_noncore",
-    "major_outage": "majoroutage full_outage downtime major_incident_core",
-    "under_maintenance": "maintenance undermaintenance maintenance_core "
-    "maintenance_noncore"})
-_STATES = _words({
-    "investigating": "active open ongoing degraded downtime service_outage "
-    "service_disruption service_information", "resolved": "available", "": "update",
-    "scheduled": "notstartedyet maintenance maintenance_scheduled",
-    "completed": "ended canceled maintenance_complete",
-    "in_progress": "inprogress under_maintenance maintenance_in_progress"})
-_IMPACTS = _words({"minor": "low degradedperformance minoroutage",
-                   "major": "medium partialoutage", "critical": "high majoroutage"})
+# Their words for the same, in Statuspage's.
+_CODES = _words(
+    "operational=operational,ok,informational degraded_performance=degraded,"
+    "degradedperformance,minor_incident_core,minor_incident_noncore partial_outage="
+    "minoroutage,partialoutage,major_incident_noncore major_outage=majoroutage,"
+    "full_outage,downtime,major_incident_core =not_monitored under_maintenance="
+    "maintenance,undermaintenance,maintenance_core,maintenance_noncore")
+_STATES = _words(
+    "investigating=active,open,degraded,downtime,service_outage,"
+    "service_disruption,service_information resolved=available =update scheduled="
+    "notstartedyet,maintenance,maintenance_scheduled completed=ended,canceled,"
+    "maintenance_complete in_progress=inprogress,under_maintenance,"
+    "maintenance_in_progress")
+_IMPACTS = _words(
+    "minor=low,degradedperformance,minoroutage major=medium,partialoutage critical="
+    "high,majoroutage")
 # fmt: on
 
 
 def parse_json(document: Any) -> Page | None:
     """Return the Page in JSON of a platform that has a Form."""
-    bare = isinstance(document, list) and ("list" if document else "[]")
     document = _joined(document)
     form = next((each for each in FORMS if _fits(document, each.signs)), None)
     if not form:
         return None
-    head = (form.page and _get(document, form.page, dict)) or document
+    head = _get(document, form.page, dict) or document
     key, url = clean(_get(head, _ID)), web(_get(head, _URL))
     platform = "incident.io" if _ULID.fullmatch(key) else form.platform
-    affected = {  # by incident.io's own pages: all others are operational
-        _get(row, "component_id"): _get(row, "current_status|status")
-        for row in _get(head, "affected_components", list)
-    }
-    other = "operational" if "affected_components" in head else ""
     components, incidents = [], []
     codes = {**_CODES, **form.codes}
-    for row in _get(document, form.components or "-", list):
+    for row in _get(document, form.components, list):
         if row.get("group") is not True:
             said, name = _get(row, _STANDING), clean(_get(row, _NAME))[:MAX_TEXT]
-            said = said or affected.get(_get(row, _ID), other)
             status = codes.get(said) or codes.get(word(said), word(said))
-            since = _time(row, _CHANGED)
+            since = parse_time(_get(row, _CHANGED))
             components.append(Component(_id(row), name, status, since))
     names = {component.id: component.name for component in components}
-    for path, _, state in (part.partition("=") for part in form.lists.split()):
+    for path, sign, state in (part.partition("=") for part in form.lists.split()):
+        state = state if sign else "investigating"  # what is just listed is open
         for row in _get(document, path, list):
             incident = _incident(row, form, state, names)
             planned = incident.maintenance or "aintenance" in path
@@ -757,10 +740,14 @@ def parse_json(document: Any) -> Page | None:
             incidents.append(incident._replace(maintenance=planned, url=web(link)))
     over = len(incidents) >= form.window or any(e.status in DONE for e in incidents)
     complete = _fits(document, form.complete) and not (form.window and over)
-    if form.platform != "statuspage":  # one that has no id is known by what it is
-        key = bare or key or urlsplit(url).netloc or platform
-    lists = tuple(components), _merged(incidents)
-    return Page(platform, key, url, _time(head, _CHANGED), *lists, complete)
+    alone = next(iter(document.values())) if len(document) == 1 else None
+    if alone == []:  # of whichever platform
+        key = "[]"
+    elif form.platform != "statuspage":  # one that has no id is known by what it is
+        key = "list" if isinstance(alone, list) else key
+        key = key or urlsplit(url).netloc or platform
+    lists, at = (tuple(components), _merged(incidents)), _get(head, _CHANGED)
+    return Page(platform, key, url, parse_time(at), *lists, complete)
 
 
 def _incident(
@@ -773,42 +760,33 @@ def _incident(
         status = form.states.get(status, _STATES.get(status, status))
         return state if state in PLANNED and status in OPEN - PLANNED else status
 
-    status, updates = status_of(row, _STANDING), []
-    for part in _get(row, _UPDATES, list):
-        body, at = clean(marked(_get(part, _BODY))), _time(part, _AT)
-        updates.append(
-            Update(_get(part, "id|created"), status_of(part, _STATE), body, at)
-        )
-    if state and not updates:
-        updates = [Update("", status, clean(marked(_get(row, _BODY))), _time(row, _AT))]
-    updates = sorted(updates[::-1], key=_when)
-    status = status or (updates[-1].status if updates else "")
+    def update_of(each: dict[str, Any], key: str, status: str) -> Update:
+        body, at = clean(marked(_get(each, _BODY))), parse_time(_get(each, _AT))
+        return Update(key, status, body, at)
+
+    updates = [
+        update_of(each, _get(each, "id|created"), status_of(each, _STATE))
+        for each in _get(row, _UPDATES, list)[::-1]
+    ]
+    updates.sort(key=_when)
+    status = status_of(row, _STANDING) or (updates[-1].status if updates else "")
     if form.end and state not in PLANNED:
         status = "resolved" if _get(row, form.end) else status if status in OPEN else ""
-    status, said = status or state, state
-    for number, update in enumerate(updates if state else ()):
-        said = status if number == len(updates) - 1 else update.status or said
-        updates[number] = update._replace(status=said)
+    status = status or state
+    if state:  # then an update may have no status, and the last has the incident's
+        updates, said = updates or [update_of(row, "", "")], state
+        for number, update in enumerate(updates):
+            said = update.status or said
+            updates[number] = update._replace(status=said)
+        updates[-1] = updates[-1]._replace(status=status)
     impact = word(_get(row, _IMPACT))
     planned = status in PLANNED or _get(row, "type|report_type") == "maintenance"
-    about = _IMPACTS.get(impact, impact), planned, _get(row, _URL)
-    affected = _affected(row, names, {dict, str} if state else {dict})
-    title = clean(_get(row, _NAME))
-    return Incident(_id(row), title, status, tuple(updates), affected, *about)
-
-
-def _affected(
-    row: dict[str, Any], names: Mapping[str, str], kinds: set[type]
-) -> tuple[str, ...] | None:
-    """Return the names of what is affected, given by themselves or by their ids."""
-    listed = _at(row, _AFFECTED)
-    if listed is None:
-        known = [names[k] for k in _get(row, _AFFECTED_IDS, tuple) if k in names]
-        return tuple(known) if known or "components" in row else None
-    if not isinstance(listed, list) or not kinds >= set(map(type, listed)):
-        raise ParseError("JSON, but what is affected is not what it should be")
-    texts = [each if isinstance(each, str) else _get(each, _NAME) for each in listed]
-    return tuple(map(clean, texts))
+    affected = None if _at(row, _AFFECTED) is None else _get(row, _AFFECTED, tuple)
+    if affected is None:
+        ids = _get(row, _AFFECTED_IDS, tuple)
+        affected = tuple(names[key] for key in ids if key in names) or None
+    about = affected, _IMPACTS.get(impact, impact), planned, _get(row, _URL)
+    return Incident(_id(row), clean(_get(row, _NAME)), status, tuple(updates), *about)
 
 
 def _merged(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
@@ -823,27 +801,30 @@ def _merged(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
             every = dict.fromkeys(update for row in rows for update in row.updates)
             updates = tuple(sorted(every, key=_when))
             first = first._replace(status=updates[-1].status if updates else "")
-            listed = dict.fromkeys(
-                name for row in rows for name in row.components or ()
-            )
-            names = tuple(listed) or names
-        if names:
-            names = tuple(name[:MAX_TEXT] for name in names[:MAX_PARTS])
-        first = first._replace(updates=updates[-MAX_PARTS:], components=names)
-        merged.append(first._replace(title=first.title[:MAX_TEXT]))
+            listed = (name for row in rows for name in row.components or ())
+            names = tuple(dict.fromkeys(listed)) or names
+        names = names and tuple(clean(name)[:MAX_TEXT] for name in names[:MAX_PARTS])
+        title, updates = first.title[:MAX_TEXT], updates[-MAX_PARTS:]
+        merged.append(first._replace(title=title, updates=updates, components=names))
     return tuple(merged)
 
 
 def _joined(document: Any) -> dict[str, Any]:
     """Return a document with what is in pieces in one place, as no path can tell it."""
-    if isinstance(document, list):  # AWS has none when all is well
-        document = {"list": document} if document else {"current": [], "archive": []}
+    if isinstance(document, list):
+        document = {"list": document}
     if not isinstance(document, dict):
         return {}
     if "isActive" in document:  # one instance of Salesforce's many
         return {"list": [document]}
     if isinstance(document.get("summary"), dict):  # incident.io's /proxy/<host>
-        return document["summary"]  # type: ignore[no-any-return]
+        page: dict[str, Any] = document["summary"]
+        affected = _get(page, "affected_components", list)
+        by_id = {_get(row, "component_id"): row for row in affected}
+        for row in _get(page, "components", list):  # if not affected operational
+            said = _get(by_id.get(_get(row, "id"), {}), "current_status|status")
+            row.setdefault("status", said or "operational")
+        return page
     found: dict[str, Any] = {}
     rows = _get(document, "included", list)  # of Better Stack (jsonapi.org)
     parts = [{**_get(row, "attributes", dict), "id": row.get("id")} for row in rows]
@@ -860,71 +841,61 @@ def _joined(document: Any) -> dict[str, Any]:
     for row in _get(document, "archive", list) + _get(document, "current", list):
         # An incident of AWS is that of a service and a minute: seconds changed. Its
         # text has all its updates, the oldest first.
-        row["id"] = "%s %s" % (_get(row, "service"), str(_time(row, "date"))[:16])
+        minute = str(parse_time(_get(row, "date")))[:16]
         texts = _get(row, "description").split("<div>")[:0:-1]
+        row.update(id="%s %s" % (_get(row, "service"), minute))
         row.update(messages=[{"details": text} for text in texts])
     return {**document, **found}
 
 
 def _fits(document: Any, signs: str) -> bool:
     """Return whether any of the choices that *signs* has is true of a document."""
-    return any(
-        all(
-            (_at(document, s.lstrip("!")) is None) == (s[0] == "!")
-            for s in each.split()
-        )
-        for each in signs.split("|")
-    )
+
+    def stands(sign: str) -> bool:
+        return (_at(document, sign.lstrip("!")) is None) == sign.startswith("!")
+
+    return any(all(map(stands, choice.split())) for choice in signs.split("|"))
 
 
 def _at(value: Any, paths: str) -> Any:
     """Return what stands at the first of *paths* where anything does, else None."""
     for path in paths.split("|"):
-        found = value
-        for key in path.split("."):
-            if not key:
-                found = found and [found]
-            elif isinstance(found, dict):
-                found = list(found.values()) if key == "*" else found.get(key)
-            elif isinstance(found, list):
-                parts = [row.get(key) for row in found if isinstance(row, dict)]
-                lists = [part if isinstance(part, list) else [part] for part in parts]
-                found = [e for each in lists for e in each if e is not None] or None
-            else:
-                found = None
+        if "." in path:
+            found = functools.reduce(_step, path.split("."), value)
+        else:
+            found = value.get(path)
         if found is not None and found != "":
             return found
     return None
 
 
-def _get(row: Any, paths: str, kind: Any = str) -> Any:
+def _step(value: Any, key: str) -> Any:
+    """Return what *key* leads to: in a list, what it does in all objects, as a list."""
+    if not key:
+        return value and [value]
+    if isinstance(value, dict):
+        return list(value.values()) if key == "*" else value.get(key)
+    if not isinstance(value, list):
+        return None
+    found = [row.get(key) for row in _get({"a list": value}, "a list", list)]
+    lists = [part if isinstance(part, list) else [part] for part in found]
+    parts = [part for each in lists for part in each if part is not None]
+    return parts if parts or not value else None
+
+
+def _get(row: dict[str, Any], paths: str, kind: Any = str) -> Any:
     """Return the text, list of objects, object or texts at *paths*; else ParseError."""
-    value = row.get(paths.partition("|")[0]) if kind is str else None
-    if value and type(value) is str:  # as most are, so quickly
-        return value
     value = _at(row, paths)
     if value is None:
         return kind()
-    if kind is str and "." in paths and isinstance(value, list) and value:
-        value = value[0]
-    if kind is str and isinstance(value, (str, int)):
-        return str(value)
-    if kind is dict and isinstance(value, dict):
-        return value
+    if kind is str and "." in paths and isinstance(value, list):
+        value = value[0] if value else ""
+    if type(value) is kind is not list or (kind is str and type(value) is int):
+        return kind(value)
     types = set(map(type, value)) if isinstance(value, list) else {None}
-    if kind is list and types <= {dict}:
-        return value
-    if kind is tuple and types <= {int, str}:
-        return tuple(map(str, value))
+    if (kind is list and types <= {dict}) or (kind is tuple and types <= {str}):
+        return kind(value)
     raise ParseError("JSON, but %s is not what it should be" % paths.partition("|")[0])
-
-
-def _time(row: Any, paths: str) -> datetime | None:
-    """Return the time at *paths*, which may be in seconds since 1970."""
-    text = _get(row, paths)
-    if len(text) == 10 and text.isdecimal():
-        return datetime.fromtimestamp(int(text), UTC)
-    return parse_time(text)
 
 
 def _when(update: Update) -> float:
@@ -937,27 +908,24 @@ def _id(row: Any) -> str:
     return key if len(key) <= 100 else "%s~%s" % (key[:80], digest(key, size=10))
 
 
-def parse_feed(root: Any) -> Page | None:
+def parse_feed(root: Element) -> Page | None:
     """Return the Page in RSS or Atom (rssboard.org/rss-specification, RFC 4287)."""
-    if not isinstance(root, Element) or root.tag not in ("rss", "rdf", "feed"):
+    if root.tag not in ("rss", "rdf", "feed"):
         return None
     head = next(root.iterfind("channel"), root)
     azure = _first(head, "title") == "Azure Status"  # lists what is open, and no more
     whose = "azure" if azure else _first(head, "generator")
-    incidents, platforms = [], {"azure"} if azure else set()
-    times = [parse_time(_first(head, "updated", "lastbuilddate", "pubdate"))]
-    for path in ("item", "entry", "channel/item", "channel/entry"):
-        for entry in root.findall(path):
-            platform, incident, at = _entry(entry, whose)
-            platforms.add(platform)
-            incidents.append(incident)
-            times.append(at)
+    paths = ("item", "entry", "channel/item", "channel/entry")
+    entries = [_entry(entry, whose) for path in paths for entry in root.findall(path)]
+    platforms = {"azure"} if azure else {platform for platform, _, _ in entries}
     platform, link = platforms.pop() if len(platforms) == 1 else "feed", _link(head)
     host = re.search(r"(?:://|^tag:)([\w.-]+)", link or _first(head, "id"))
     key = host[1].lower() if host and platform != "feed" else ""
     key = "azure" if azure else key  # its hosts take turns
-    at = max(filter(None, times), default=None)
-    return Page(platform, key, web(link), at, (), _merged(incidents), azure)
+    times = [parse_time(_first(head, "updated", "lastbuilddate", "pubdate"))]
+    at = max(filter(None, times + [at for _, _, at in entries]), default=None)
+    incidents = _merged(incident for _, incident, _ in entries)
+    return Page(platform, key, web(link), at, (), incidents, azure)
 
 
 def _entry(entry: Element, whose: str) -> tuple[str, Incident, datetime | None]:
@@ -965,55 +933,45 @@ def _entry(entry: Element, whose: str) -> tuple[str, Incident, datetime | None]:
     link, key = _link(entry), _first(entry, "guid", "id") or entry.get(_ABOUT, "")
     at = parse_time(_first(entry, "updated", "pubdate", "date", "published"))
     bodies = ("description", "summary", "content", "encoded")
-    texts = [_construct(part) for part in entry if part.tag in bodies]
+    text = max((_construct(e) for e in entry if e.tag in bodies), key=len, default="")
     titles = entry.findall("title") or entry.findall("{*}title")
     title = clean(" ".join(map(_construct, titles[:1])))
-    path = re.search(r"/(incidents|incident|maintenance)/([^/?#\s]+)", link or key)
-    singular = path is not None and path[1] != "incidents"  # Instatus' form
-    platform, names, updates, status = "feed", None, [], ""
-    for told in filter(None, (_updates(text, at, whose, singular) for text in texts)):
-        platform, names, updates = told[0], told[1] or names, told[2]
-        status = updates[-1].status
-    aws, flap = _AWS_ID.search(key), _FLAP.search(title)
+    path, aws = _PATH.search(link or key), _AWS_ID.search(key)
     key = path[2] if path else key or link or digest(title, str(at))
-    if platform == "feed" and whose == "azure":
+    platform, names, status, state = "feed", None, "", _STATUS.match(text)
+    planned, updates = text.lstrip().startswith(_PLAN), _history(text, at)
+    if updates:
+        singular = path is not None and path[1] != "incidents"
+        platform = "instatus" if singular else "statuspage"
+    elif state and (whose == "incident.io" or word(state[1]) == "status"):
+        platform, status, listed = "incident.io", word(state[2]), _NAMES.search(text)
+        text = text[state.end() : listed and listed.start()]
+        if listed:  # each is "Name (Its status)"
+            items = map(clean, re.findall("\x05([^\x06]*)\x06", listed[1]))
+            names = tuple(item.rpartition(" (")[0] or item for item in items)
+    elif whose == "azure":
         platform, status = whose, "investigating"
         names = tuple(clean(each.text or "") for each in entry.findall("category"))
-    elif platform == "feed" and (aws or flap):
-        platform, status = "aws" if aws else "betterstack", "investigating"
-        status = "resolved" if _OVER.search(title) else status
+    elif aws or _FLAP.search(title):
+        platform = "aws" if aws else "betterstack"
+        status = "resolved" if _OVER.search(title) else "investigating"
         title = clean(_EDGE.sub("", title))
         names = (aws[1] if aws else title,)
         key = "%s %s" % (aws[1], title) if aws else key
-    updates = updates or [
-        Update("", status, clean(max(texts, key=len, default="")), at)
-    ]
-    planned = any(text.lstrip().startswith(_PLAN) for text in texts)
-    planned |= any(update.status in PLANNED for update in updates)
-    about = status, tuple(updates), names, "", planned, web(link)
+    updates = updates or [Update("", status, clean(text), at)]
+    planned = planned or any(update.status in PLANNED for update in updates)
+    about = updates[-1].status, tuple(updates), names, "", planned, web(link)
     return platform, Incident(_id({"id": key}), title, *about), at
 
 
-def _updates(
-    text: str, at: datetime | None, whose: str, singular: bool
-) -> tuple[str, tuple[str, ...] | None, list[Update]] | None:
-    """Return platform, names of components and updates in an entry's marked text."""
-    state, status, updates = _STATUS.match(text), "", []
+def _history(text: str, at: datetime | None) -> list[Update]:
+    """Return the updates in marked text that has all of them, the newest first."""
+    updates, status = [], ""
     for date, label, body in _UPDATE.findall(text)[::-1]:
         label = word(label)
         status = status if label == "update" else label  # as the one before (R3)
         updates.append(Update("", status, clean(body), parse_time(date, at) or at))
-    if updates:
-        platform = "instatus" if singular else "statuspage"
-        return platform, None, sorted(updates, key=_when)
-    if not state or (whose != "incident.io" and word(state[1]) != "status"):
-        return None
-    listed, names = _NAMES.search(text), None
-    if listed:  # each is "Name (Its status)"
-        items = map(clean, re.findall("\x05([^\x06]*)\x06", listed[1]))
-        names = tuple(item.rpartition(" (")[0] or item for item in items)
-    body = text[state.end() : listed.start() if listed else None]
-    return "incident.io", names, [Update("", word(state[2]), clean(body), at)]
+    return sorted(updates, key=_when)
 
 
 def _first(element: Element, *names: str) -> str:
@@ -1034,7 +992,7 @@ def _construct(element: Element) -> str:
         with contextlib.suppress(ValueError):
             text = base64.b64decode(text).decode()
     plain = kind == "text" and not len(element)
-    return _HOSTILE.sub("", text) if plain else marked(text)
+    return harmless(text) if plain else marked(text)
 
 
 def _link(element: Element) -> str:
@@ -1046,7 +1004,6 @@ def _link(element: Element) -> str:
     return ""
 
 
-FORMATS = (parse_json, parse_feed)  # each returns None for what is another's
 # fmt: off
 PLATFORMS = {  # where the sources of a page are; of alternatives, the first that reads
     "incident.io": (("/feed.atom", "/feed.rss", "/api/v2/summary.json"),
@@ -1189,6 +1146,7 @@ class Standing:
     was: str = ""  # told last, if a change from it is held,
     held_at: float = 0.0  # since when,
     changed_at: int = 0  # and when the vendor says that it was
+    name: str = ""  # as told by a source without statuses
 
 
 class Tracker:
@@ -1294,10 +1252,12 @@ class Tracker:
         for id, name, status, at in rows.values():
             part = self.components.pop(_key(id), Standing(slot))
             self.components[_key(id)] = part
-            part.row = name, id, page and page.url or ""
+            # Uptime Kuma's heartbeats have no names, and what has these no statuses.
+            part.name = part.name if status else name
+            part.row = name or part.name, id, page and page.url or ""
             since, owned = int(at.timestamp()) if at else 0, part.owner.lstrip("!")
             late = since < part.since or (since == part.since and owned == part.owner)
-            if not status or (late and owned != slot):
+            if not status or (part.status and late and owned != slot):
                 continue
             before, part.status, part.owner = part.status, status, slot
             if source.seeded and before not in ("", status):  # R1
@@ -1564,7 +1524,7 @@ def format_probe(
     name = re.sub("(?<=.)-?status$", "", host.split(".")[0]).capitalize()
     urls = [redact(source.url) for source, _ in reads]
     usual = is_page(url) and platform in PLATFORMS
-    if usual and sources_of(url, platform) in ([], urls):
+    if usual and list(map(redact, sources_of(url, platform))) in ([], urls):
         urls = [url, platform]
     line = clean("%s = %s" % (name, " ".join(urls)))
     return "%s\n%s\n" % ("\n  ".join(map(clean, lines)), line)
@@ -2052,8 +2012,8 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     named = watch.provider.platform and watch.sources[0].url != watch.page
     if watch.page and lost and not named:
         try:
-            found = find_sources(watch.page, fetcher, watch.provider.timeout)
-            watch.sources = [Source(read.url) for read in found.reads]
+            _, found = find_sources(watch.page, fetcher, watch.provider.timeout)
+            watch.sources = [Source(read.url) for read in found]
         except PollError as exc:
             exc.__cause__ = exc.__context__ = None
             exc.with_traceback(None)
@@ -2097,19 +2057,12 @@ class Read(NamedTuple):
     page: Page
 
 
-class Found(NamedTuple):
-    """The sources of a page."""
-
-    platform: str
-    reads: tuple[Read, ...]
-
-
 class Search:
     """Reads what an unknown page may have, in at most MAX_SEARCH requests."""
 
     def __init__(self, page: str, fetcher: Fetcher, timeout: float) -> None:
         self.page, self.fetcher, self.timeout = page, fetcher, timeout
-        self.front, self.why, self.moved = "", "", ""  # HTML; what is wrong; where to
+        self.front = self.why = ""  # the page's HTML; what is wrong with it
         self.tried: dict[str, Read | None] = {}
 
     def read(self, path: str) -> Read | None:
@@ -2117,76 +2070,72 @@ class Search:
         url = urljoin(self.page, path)
         if url in self.tried or len(self.tried) >= MAX_SEARCH:
             return self.tried.get(url)
-        self.tried[url] = None
+        self.tried[url], moved = None, ""
         try:
             response = self.fetcher.fetch(url, timeout=self.timeout, retry=False)
-            host, moved = (urlsplit(u).netloc for u in (url, response.moved_to))
-            self.moved = " (it moved to %s)" % moved if moved not in ("", host) else ""
+            host, new = (urlsplit(each).netloc for each in (url, response.moved_to))
+            moved = " (it moved to %s)" % new if new not in ("", host) else ""
+            body = response.body or bytearray()
             if path == "/":
-                self.why, self.front = "", (response.body or b"").decode(
-                    "utf-8", "replace"
-                )
+                self.why, self.front = "", body.decode("utf-8", "replace")
             with self.fetcher.parsing:
-                page = parse(response.body or bytearray(), response.content_type)
+                page = parse(body, response.content_type)
             self.tried[url] = Read(url, response, page)
         except PollError as exc:
             if not exc.status or exc.retry_after is not None:
                 raise  # it is not a matter of the path
-            self.why = self.why or str(exc) + self.moved
+            self.why = self.why or str(exc) + moved
         return self.tried[url]
 
-    def alternates(self) -> list[str]:
-        """Return the addresses of the feeds that the page's HTML links to."""
-        return [
-            html.unescape(match[1])
-            for tag in re.findall("(?i)<link [^<>]*>", self.front)
-            if re.search(r"(?i)rel=.?alternate", tag)
-            and re.search("(?i)/(rss|atom)", tag)
-            for match in re.finditer(r"""(?i)href=["']?([^"'\s>]+)""", tag)
-        ]
-
-    def take(self, platform: str, name: str = "") -> Found | None:
-        """Return the sources that *platform* has on this page, None for none."""
+    def take(self, platform: str, name: str = "") -> list[Read]:
+        """Return the sources that *platform* has on this page."""
         reads = []
-        for group in PLATFORMS[platform]:
+        for group in PLATFORMS.get(platform, ()):
             for path in group if name or "%s" not in group[0] else ():
                 read = self.read(path.replace("%s", name))
                 if read and read.page.platform in (platform, "feed"):
                     reads.append(read)
                     break
-        return Found(platform, tuple(reads)) if reads else None
+        return reads
 
-    def judge(self, read: Read | None) -> Found | None:
-        """Return the sources of the page that one document is from, None for none."""
-        if not read:
-            return None
-        platform = read.page.platform
-        found = self.take(platform) if platform in PLATFORMS else None
-        return found or Found(platform, (read,))
+    def judge(self, path: str) -> list[Read]:
+        """Return the sources of the page that the document at *path* is from."""
+        read = self.read(path)
+        return self.take(read.page.platform) or [read] if read else []
 
-    def hinted(self, text: str) -> Found | None:
+    def hinted(self, text: str) -> list[Read]:
         """Return the sources that the page's address or HTML gives away."""
         for platform, hint in HINTS.items():
             match = re.search(hint, text)
-            found = match and self.take(platform, match[1] or "")
-            if found:
-                return found
-        return None
+            reads = self.take(platform, match[1]) if match else []
+            if reads:
+                return reads
+        return []
+
+    def alternates(self) -> list[str]:
+        """Return the addresses of the feeds that the page's HTML links to."""
+        tags = re.findall("(?i)<link [^<>]*>", self.front)
+        signs = r"(?i)(?=.*rel=.?alternate)(?=.*/(?:rss|atom)).*href=[\"']?([^\"'\s>]+)"
+        found = (re.match(signs, tag, re.DOTALL) for tag in tags)
+        return [html.unescape(match[1]) for match in found if match]
 
 
-def find_sources(page: str, fetcher: Fetcher, timeout: float = TIMEOUT) -> Found:
-    """Return the sources of a page of unknown platform: of the first that reads."""
+def find_sources(
+    page: str, fetcher: Fetcher, timeout: float = TIMEOUT
+) -> tuple[str, list[Read]]:
+    """Return the platform of a page, and its sources: those of the first that reads."""
     search = Search(page, fetcher, timeout)
-    found = search.hinted(page) or search.judge(search.read("/api/v2/summary.json"))
-    found = found or search.judge(search.read("/")) or search.hinted(search.front)
+    reads = search.hinted(page) or search.judge("/api/v2/summary.json")
+    reads = reads or search.judge("/") or search.hinted(search.front)
     paths = [group[0][0] for name, group in PLATFORMS.items() if name not in HINTS]
     if not re.search("a login|a marketing", search.why):
         paths += search.alternates()[:2]
     for path in paths:
-        found = found or search.judge(search.read(path))
-    if not found:
+        reads = reads or search.judge(path)
+    if not reads:
         raise ParseError("no status page in a format we know: %s" % search.why)
-    return found
+    kinds = [read.page.platform for read in reads]  # an entry can lack all signs
+    return next((kind for kind in kinds if kind in PLATFORMS), kinds[0]), reads
 
 
 def read_source(

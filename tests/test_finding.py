@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.server
 import pathlib
 import threading
+from typing import List, NamedTuple
 
 import pytest
 import statuswatch
 from fakes import load_script
 from statuswatch import (
+    HINTS,
     MAX_SEARCH,
     PLATFORMS,
     Fetcher,
@@ -104,6 +106,15 @@ def at(name):
     return pathlib.PurePath(name)
 
 
+class Found(NamedTuple):
+    platform: str
+    reads: List[statuswatch.Read]
+
+
+def find(page, fetcher):
+    return Found(*find_sources(page, fetcher))
+
+
 def is_usual(found, page):
     """Whether the platform's name alone stands for what was found."""
     urls = [read.url for read in found.reads]
@@ -150,7 +161,7 @@ FULL = {
 @pytest.mark.parametrize("platform", FULL)
 def test_a_page_is_known_by_its_documents(site, fetcher, platform, other):
     page = site(other, FULL[platform])
-    found = find_sources(page.url, fetcher)
+    found = find(page.url, fetcher)
     assert found.platform == platform and is_usual(found, page.url)
     wanted = [group[0].replace("%s", "acme") for group in PLATFORMS[platform]]
     assert paths_of(found, page.url) == wanted
@@ -174,7 +185,7 @@ def test_the_page_of_status_io_is_named_in_its_html(site, fetcher, monkeypatch):
     monkeypatch.setitem(PLATFORMS, "status.io", groups)
     html = '<html><a href="https://status.io/pages/%s/rss">Feed</a></html>' % name
     page = site(404, {"/": html.encode()})
-    found = find_sources(page.url, fetcher)
+    found = find(page.url, fetcher)
     assert (found.platform, is_usual(found, page.url)) == ("status.io", True)
     assert [read.url for read in found.reads] == [api.url + "/1.0/status/" + name]
     assert page.requests == [SUMMARY, "/"]
@@ -212,17 +223,16 @@ def test_vendors_with_hosts_of_their_own_need_no_search(page, platform):
     asked = []
 
     class Fake:
+        parsing = threading.Lock()
+
         def fetch(self, url, **_):
             asked.append(url)
             body = bytearray((DATA / documents[platform]).read_bytes())
             return statuswatch.Response(body, "", "", "", 0.0)
 
-    found = find_sources(page, Fake())
-    assert (found.platform, is_usual(found, page.url), len(asked)) == (
-        platform,
-        True,
-        1,
-    )
+    found = find(page, Fake())
+    assert (found.platform, is_usual(found, page)) == (platform, True)
+    assert len(asked) == 1
     assert asked[0].endswith(PLATFORMS[platform][0][0])
 
 
@@ -230,14 +240,14 @@ def test_a_page_of_incident_io_without_feeds_is_read_by_its_summary(site, fetche
     page = site(
         SPA, {k: v for k, v in FULL["incident.io"].items() if k != "/feed.atom"}
     )
-    found = find_sources(page.url, fetcher)
+    found = find(page.url, fetcher)
     assert (found.platform, is_usual(found, page.url)) == ("incident.io", False)
     assert paths_of(found, page.url) == [SUMMARY, COMPONENTS]
 
 
 def test_a_page_of_statuspage_without_an_api_is_read_by_its_feed(site, fetcher):
     page = site(404, {"/history.atom": at("statuspage/history.atom")})
-    found = find_sources(page.url, fetcher)
+    found = find(page.url, fetcher)
     assert found.platform == "statuspage" and not is_usual(found, page.url)
     assert paths_of(found, page.url) == ["/history.atom"]
 
@@ -255,9 +265,11 @@ def test_a_feed_that_the_page_names_is_its_source(site, fetcher, tag):
         404,
         {"/": b"<html>%s</html>" % tag.encode(), "/news.rss": at("feed/rss-2.0.rss")},
     )
-    found = find_sources(page.url, fetcher)
+    found = find(page.url, fetcher)
     assert (found.platform, is_usual(found, page.url)) == ("feed", False)
-    assert page.requests == [SUMMARY, "/", "/news.rss"]
+    own = [groups[0][0] for name, groups in PLATFORMS.items() if name not in HINTS]
+    wanted = list(dict.fromkeys([SUMMARY, "/", *own, "/news.rss"]))
+    assert page.requests == wanted and len(wanted) <= MAX_SEARCH
 
 
 # What is none.

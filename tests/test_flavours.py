@@ -193,7 +193,7 @@ def test_a_component_that_goes_down_and_comes_back_is_told_both_times(flavour, o
     assert changes == ([down, up] if name else [])
 
 
-@pytest.mark.parametrize("flavour", [f for f in FLAVOURS if "incidents" not in f])
+@pytest.mark.parametrize("flavour", FLAVOURS)
 def test_the_first_incident_of_a_page_that_had_none_is_told(flavour, once):
     clock = Clock()
     with fakepage.FakePage(flavour.split()[0], clock=clock) as fake:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from statuswatch import (
     MAX_NODES,
+    MAX_TEXT,
     UTC,
     Page,
     ParseError,
@@ -42,9 +43,6 @@ PLATFORMS = {
     "salesforce": 2,
     "cachet": 2,
     "uptime-kuma": 3,
-    "checkly": 1,
-    "vultr": 1,
-    "yandexcloud": 1,
 }
 DOCUMENTS = [
     path
@@ -174,6 +172,23 @@ def test_a_list_with_an_incident_that_is_over_is_not_of_all_unresolved(status):
 @pytest.mark.parametrize("name", ["components.json", "status.json", "history.atom"])
 def test_what_lists_no_incidents_or_a_window_of_them_is_not_complete(name):
     assert not parse((DATA / "statuspage" / name).read_bytes()).complete
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"incidents": []}', b'{"components": []}'])
+def test_an_empty_list_may_be_anybodys(body):
+    page = parse(body)
+    assert (page.id, page.components, page.incidents) == ("[]", (), ())
+
+
+def test_the_components_of_an_incident_are_unknown_where_they_are_null():
+    rows = [
+        {"id": "i", "name": "Slow", "incident_updates": [], "components": components}
+        for components in (None, [], [{"name": "API"}, {"id": "c"}])
+    ]
+    page = parse(
+        summary(incidents=[{**row, "id": str(n)} for n, row in enumerate(rows)])
+    )
+    assert [each.components for each in page.incidents] == [None, (), ("API",)]
 
 
 def test_only_rows_that_say_so_are_groups():
@@ -362,6 +377,16 @@ def test_entries_of_one_id_are_one_incident_in_any_order():
 )
 def test_a_title_is_text(markup, title):
     assert first("<title>%s</title>" % markup).title == title
+
+
+@pytest.mark.parametrize(
+    "text, title",
+    [("RmlzaCAmYW1wOyBjaGlwcw==", "Fish & chips"), ("not base 64", "not base 64")],
+)
+def test_a_title_may_be_in_base64(text, title):
+    entry = '<title mode="base64">%s</title>' % text
+    feed = '<feed xmlns="http://www.w3.org/2005/Atom"><entry>%s</entry></feed>' % entry
+    assert parse(feed.encode()).incidents[0].title == title
 
 
 XHTML = (
@@ -660,7 +685,7 @@ def test_a_codec_that_is_not_of_text_is_not_used(encoding):
     except ParseError:
         title = None
     assert time.process_time() - began < 2
-    assert title in ("a" * 300_000, None)
+    assert title in ("a" * MAX_TEXT, None)
 
 
 @pytest.mark.parametrize(

@@ -521,10 +521,10 @@ def test_a_page_is_searched_in_the_order_told():
     fetcher = statuswatch.Fetcher(1)
     with load_script("fakepage").FakePage("rss") as fake:
         fake.do('component api "API" operational')
-        found = statuswatch.find_sources(fake.url, fetcher)
+        platform, _ = statuswatch.find_sources(fake.url, fetcher)
         fetcher._adapter.close()
         asked = [request.path for request in fake.requests]
-    assert found.platform == "feed" and len(asked) <= statuswatch.MAX_SEARCH
+    assert platform == "feed" and len(asked) <= statuswatch.MAX_SEARCH
     firsts = [
         paths[0][0]
         for name, paths in statuswatch.PLATFORMS.items()
