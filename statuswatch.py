@@ -161,6 +161,11 @@ class PollError(StatuswatchError):
         super().__init__(message)
         vars(self).update(details)
 
+    def bare(self) -> PollError:
+        """Return itself without its traceback, which holds the body and more."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
+
 
 class FetchError(PollError):
     """There is no usable answer."""
@@ -892,7 +897,7 @@ def _get(row: dict[str, Any], paths: str, kind: Any = str) -> Any:
         value = value[0] if value else ""
     if type(value) is kind is not list or (kind is str and type(value) is int):
         return kind(value)
-    types = set(map(type, value)) if isinstance(value, list) else {None}
+    types = set(map(type, value if isinstance(value, list) else [None]))
     if (kind is list and types <= {dict}) or (kind is tuple and types <= {str}):
         return kind(value)
     raise ParseError("JSON, but %s is not what it should be" % paths.partition("|")[0])
@@ -1049,12 +1054,16 @@ ABOUT = ("title", "url", "components", "impact", "maintenance")  # in all its ev
 _key = functools.partial(digest, size=8)  # of an id, which may be long
 
 
+RUNTIME = ("url", "host", "slot", "away", "not_before")  # of a Source: is not stored
+
+
 @dataclasses.dataclass
 class Source:
     """A polled URL and what is remembered of it. The provider's worker owns it."""
 
-    RUNTIME = ("url", "away", "not_before")  # is not stored
     url: str
+    host: str = ""  # of the URL, with the port
+    slot: str = ""  # its name in memory and state file, which have no secrets of URLs
     away: bool | None = None  # is news old news? (R15) None before the first read
     not_before: float = 0.0  # monotonic: back-off or the server forbid to ask earlier
     wait_until: float = 0.0  # as a time of day, as far as the server said so
@@ -1077,9 +1086,8 @@ class Source:
     moved: int = 0  # and how often in a row,
     moved_public: bool = False  # and whether by a public host
 
-    def slot(self) -> str:
-        """Return its name in memory and state file, which have no secrets of URLs."""
-        return digest(self.url, size=5)
+    def __post_init__(self) -> None:
+        self.host, self.slot = urlsplit(self.url).netloc, digest(self.url, size=5)
 
 
 def accept(source: Source, page: Page, body: str) -> str:
@@ -1156,7 +1164,7 @@ class Tracker:
         self.provider, self.now = provider, now
         self.events: list[Event] = []
         self.suppressed: collections.Counter[str] = collections.Counter()  # by key
-        self.missing: list[tuple[str, str]] = []  # patterns, each with a name like it
+        self.missing: list[str] = []  # patterns, each with a name like it
         # By digests of their ids; and the patterns that are missing, as has been said.
         stories, components, self.gone = json.loads(memory or "[{},{},[]]")
         self.components = {key: Standing(*each) for key, each in components.items()}
@@ -1171,7 +1179,7 @@ class Tracker:
         """Add the events of a poll: *reads* are the good ones, None is unchanged."""
         pages = [(source, page) for source, page in reads if page]
         for source, page in pages:
-            slot, listed = source.slot(), {_key(each.id) for each in page.components}
+            slot, listed = source.slot, {_key(each.id) for each in page.components}
             if not source.seeded:  # forget what it showed, not what was told (R1, R14)
                 for view in (s.views.get(slot, View()) for s in self.stories.values()):
                     view.gone += [mark or key for key, mark in view.shown.items()]
@@ -1182,11 +1190,9 @@ class Tracker:
                 if part.owner == slot and key not in listed:
                     part.owner = "!" + slot
             for incident in reversed(page.incidents):  # merge what is known of it (R9)
-                key, known = _key(incident.id), incident._asdict()
+                key, known = _key(incident.id), incident._asdict().items()
                 story = self.stories[key] = self.stories.pop(key, Story())  # the last
-                facts = {
-                    k: known[k] for k in ABOUT if known[k] not in (None, "", False)
-                }
+                facts = {k: v for k, v in known if k in ABOUT and (v or v == ())}
                 story.about.update(facts, incident_id=incident.id)
                 # A maintenance runs from when it begins, not from when it is announced.
                 times = [_when(u) for u in incident.updates if u.status != "scheduled"]
@@ -1203,7 +1209,7 @@ class Tracker:
     def _see_incident(self, source: Source, incident: Incident) -> None:
         """Tell the updates of an incident that are not told yet (R2, R3, R4, R9)."""
         story = self.stories[_key(incident.id)]
-        view = story.views.setdefault(source.slot(), View())
+        view = story.views.setdefault(source.slot, View())
         known = any(each.shown or each.gone for each in story.views.values())
         fresh, shown, updates = False, set(), incident.updates
         if not updates and (incident.status != view.status or not known):
@@ -1247,7 +1253,7 @@ class Tracker:
         """
         # A component belongs to the source that showed its status last. Another, which
         # may lag behind, takes it over with a newer time, or once its owner drops it.
-        slot, now, hold = source.slot(), self.now.timestamp(), self.provider.hold
+        slot, now, hold = source.slot, self.now.timestamp(), self.provider.hold
         rows = {each.id: each for each in page.components} if page else {}
         for id, name, status, at in rows.values():
             part = self.components.pop(_key(id), Standing(slot))
@@ -1269,12 +1275,8 @@ class Tracker:
             part.since = max(since, part.since)
         for part in self.components.values():
             back, early = part.was == part.status, 0 <= now - part.held_at < hold
-            if (
-                part.was
-                and part.owner == slot
-                and source.seeded
-                and (back or not early)
-            ):
+            held = part.was and part.owner == slot and source.seeded
+            if held and (back or not early):
                 self._tell_change(source, part, "hold" if back else "")
                 part.was, part.held_at, part.changed_at = "", 0.0, 0
 
@@ -1289,7 +1291,7 @@ class Tracker:
 
     def _see_absences(self, source: Source, page: Page | None) -> None:
         """Tell which incidents a source that lists all unresolved ones dropped (R7)."""
-        slot = source.slot()
+        slot = source.slot
         listed = {_key(incident.id) for incident in page.incidents} if page else ()
         for key, story in self.stories.items():
             view = story.views.get(slot)
@@ -1322,7 +1324,7 @@ class Tracker:
                 self.gone = [each for each in self.gone if each != pattern]
             elif names and pattern not in self.gone:
                 near = difflib.get_close_matches(pattern, names, 1)
-                self.missing.append((pattern, names[near[0]] if near else ""))
+                self.missing.append(", but ".join([pattern, *(names[n] for n in near)]))
                 self.gone.append(pattern)
 
     def _tell(self, source: Source, story: Story, update: Update, **more: Any) -> None:
@@ -1366,10 +1368,8 @@ class Tracker:
             return "untagged" if hidden else ""
         parts = self.components.values()
         ids = [p.row[1] for p in parts if p.row and p.row[0] in event.components]
-        names = *event.components, *(
-            [event.component_id] if event.component_id else ids
-        )
-        found = any(matches(pattern, *names) for pattern in provider.components)
+        ids = [event.component_id] if event.component_id else ids
+        found = any(matches(p, *event.components, *ids) for p in provider.components)
         return "" if found else "components"
 
     def pending(self) -> bool:
@@ -1430,19 +1430,18 @@ def find_troubles(
         well = [row._replace(status="operational", at=None) for row in page.components]
         tracker.observe([(source, Page("", components=tuple(well)))])
     tracker.observe(reads)
-    latest: dict[str, Event] = {}
+    latest: dict[tuple[str | None, str | None], Event] = {}
     for event in tracker.events:
-        key = event.component_id or "incident " + str(event.incident_id)
-        began = latest.get(key, event).occurred_at
-        latest[key] = event._replace(occurred_at=began)
+        key = event.component_id, event.incident_id
+        latest[key] = event._replace(occurred_at=latest.get(key, event).occurred_at)
     complete = [page for _, page in reads if page.complete]
     listed = {incident.id for page in complete for incident in page.incidents}
     return [
         event
         for event in latest.values()
         if event.component_id
-        or (event.incident_id in listed if complete else event.status in OPEN)
-        and event.status not in ("scheduled", *DONE)
+        or event.status not in ("scheduled", *DONE)
+        and (event.incident_id in listed if complete else event.status in OPEN)
     ]
 
 
@@ -1467,11 +1466,12 @@ def shorten(text: str, most: int = MAX_TEXT) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
-def span(seconds: int) -> str:
+def span(seconds: float) -> str:
     """Return a duration in words, two at most, such as "1h 23m" or "45s"."""
-    minutes = seconds // 60
-    parts = (minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "m")
-    return " ".join(["%d%s" % part for part in parts if part[0]][:2]) or "%ds" % seconds
+    seconds = max(0, int(seconds))
+    parts = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60
+    words = ["%d%s" % part for part in zip(parts, "dhms") if part[0]]
+    return " ".join(words[:2]) or "0s"
 
 
 def format_json(event: Event) -> str:
@@ -1509,10 +1509,9 @@ def format_probe(
     platform = next((kind for kind in kinds if kind in PLATFORMS), kinds[0])
     lines = [url, "platform: " + platform]
     for source, page in reads:
-        kept = " and ".join(
-            ["ETag"] * bool(source.etag) + ["date"] * bool(source.modified)
-        )
-        lines.append("source: %s (%s)" % (redact(source.url), kept or "no validators"))
+        kept = filter(None, [source.etag and "ETag", source.modified and "date"])
+        said = redact(source.url), " and ".join(kept) or "no validators"
+        lines.append("source: %s (%s)" % said)
     parts = {part.id: part.name for _, page in reads for part in page.components}
     some = [name for name in parts.values() if name][:3]
     names = ", such as " + ", ".join(some) if some else ""
@@ -1873,11 +1872,11 @@ class StateFile:
                 log.debug("%s: %s: running without a lock", name, reason(exc))
 
     def unlock(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            fcntl.flock(self._lock, fcntl.LOCK_UN)  # or a forked process would keep it
-        with contextlib.suppress(OSError):
-            os.close(self._lock)
-        self._lock = -1
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            with contextlib.suppress(OSError):  # a forked process would keep it else
+                fcntl.flock(lock, fcntl.LOCK_UN)
+            os.close(lock)
 
     def load(self) -> None:
         """Read the file, or put it aside; ConfigError where that would do harm."""
@@ -1907,12 +1906,14 @@ class StateFile:
             except OSError as failure:
                 aside = "it is, for it cannot be moved: %s" % reason(failure)
             log.warning("%s: %s: kept as %s; starting anew", self.path, why, aside)
-        self.providers = {}
+        asked = dict.fromkeys(providers, 0.0)
         for name, each in providers.items():
-            sources = each.get("sources", {}).values()
-            times = [s.get(key, 0) for s in sources for key in ("read_at", "failed_at")]
-            if time.time() - max(times, default=0) <= FORGET:
-                self.providers[name] = dumps(each)
+            for source in each.get("sources", {}).values():
+                times = source.get("read_at", 0.0), source.get("failed_at", 0.0)
+                asked[name] = max(asked[name], *times)
+        latest = max(asked.values(), default=0.0)  # and not now: clocks can be wrong
+        kept = [name for name in providers if latest - asked[name] <= FORGET]
+        self.providers = {name: dumps(providers[name]) for name in kept}
 
     def _sealed(self, text: str) -> bytes:
         check = hashlib.sha256(b"%d%s" % (self.VERSION, text.encode())).hexdigest()
@@ -1956,41 +1957,40 @@ class Watch:
 
     def __init__(self, provider: Provider, stored: Mapping[str, Any]) -> None:
         self.provider = provider
-        self.memory = dumps(stored["memory"]) if "memory" in stored else ""
+        self.memory = dumps(stored["memory"]) if stored.get("memory") else ""
         self.polls: dict[str, int] = stored.get("polls", {})  # by what came of it
         self.told: int = stored.get("events", 0)
         self.pending = True  # let the first poll find out
-        self.suppressed: collections.Counter[str] = collections.Counter()  # by key
         self.sick = True  # a poll is likely to be slow, as far as we know
-        self.due = 0.0  # monotonic: when it is polled next; infinite while it is
+        # Turns are spread over the interval by the name.
+        self.phase = provider.interval * spread(provider.name) // TICK * TICK
+        self.due = math.inf  # monotonic: when it is polled next; so while it is
         self.began = 0.0  # monotonic: when its poll was begun
-        self.handed_at = 0.0  # monotonic: when its state was last handed on
-        self.page = provider.urls[0] if is_page(provider.urls[0]) else ""
-        known = [urljoin(self.page, path) for path in stored.get("found", ())]
-        urls = sources_of(self.page, provider.platform) or known
-        # A page of unknown platform stands for its sources until they are found.
-        self.sources = [Source(url) for url in self.page and urls or provider.urls]
+        self.handed_at = -math.inf  # monotonic: when its state was handed on, if it is
+        url = provider.urls[0]
+        urls = sources_of(url, provider.platform) if is_page(url) else provider.urls
+        self.page = "" if urls else url  # stands for its sources until they are found
+        known = [urljoin(url, path) for path in stored.get("found", ())]
+        self.sources = [Source(each) for each in urls or known or [url]]
         for source in self.sources:
-            for key, value in stored.get("sources", {}).get(source.slot(), {}).items():
-                setattr(source, key, value)
+            vars(source).update(stored.get("sources", {}).get(source.slot, {}))
             wait = source.wait_until - time.time()
             if 0 < wait <= RETRY_AFTER_CAP:  # else the clock was set back
                 source.not_before = time.monotonic() + wait
 
     def stored(self) -> dict[str, Any]:
         """Return what makes the same Watch again, for JSON."""
-        sources = {}
+        sources, found, home = {}, [], urljoin(self.page, "/")[:-1]
         for source in self.sources:
-            members = {k: v for k, v in vars(source).items() if k not in source.RUNTIME}
-            sources[source.slot()] = {k: v for k, v in members.items() if v}
-        counts = {"events": self.told, "polls": self.polls}
-        home = urljoin(self.page, "/")[:-1]
-        urls = [source.url for source in self.sources if self.page]
-        found = [
-            u[len(home) :] if u.startswith(home + "/") else redact(u) for u in urls
-        ]
-        memory = {"memory": json.loads(self.memory)} if self.memory else {}
-        return {"found": found, "sources": sources, **counts, **memory}
+            kept = {k: v for k, v in vars(source).items() if v and k not in RUNTIME}
+            sources[source.slot] = kept
+            if self.page:
+                below = source.url.startswith(home + "/")
+                found.append(source.url[len(home) :] if below else redact(source.url))
+        memory, polls = json.loads(self.memory or "null"), self.polls
+        return dict(
+            found=found, sources=sources, events=self.told, polls=polls, memory=memory
+        )
 
 
 class Poll(NamedTuple):
@@ -1999,7 +1999,6 @@ class Poll(NamedTuple):
     events: Sequence[Event] = ()
     reads: Sequence[tuple[Source, Page | None]] = ()  # None if unchanged
     failed: Sequence[tuple[Source, PollError]] = ()
-    changed: bool = False
     suppressed: Mapping[str, int] = {}  # how much which filter held back
 
 
@@ -2007,43 +2006,39 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     """Return what a provider has to tell. Called by a worker, which owns *watch*."""
     reads: list[tuple[Source, Page | None]] = []
     failed: list[tuple[Source, PollError]] = []
+    known: dict[str, Response] = {}
     provider, now, blocked = watch.provider, datetime.now(UTC), set()
-    lost = all(s.url == watch.page or s.failures > GONE for s in watch.sources)
-    named = watch.provider.platform and watch.sources[0].url != watch.page
-    if watch.page and lost and not named:
+    lost = (each.url == watch.page or each.failures > GONE for each in watch.sources)
+    if watch.page and all(lost):
         try:
-            _, found = find_sources(watch.page, fetcher, watch.provider.timeout)
+            _, found = find_sources(watch.page, fetcher, provider.timeout)
             watch.sources = [Source(read.url) for read in found]
+            known = {read.url: read.response for read in found}
         except PollError as exc:
-            exc.__cause__ = exc.__context__ = None
-            exc.with_traceback(None)
-            return Poll(failed=[(source, exc) for source in watch.sources])
+            return Poll(failed=[(source, exc.bare()) for source in watch.sources])
     for source in watch.sources:
-        host = urlsplit(source.url).netloc
-        if source.not_before <= time.monotonic() and host not in blocked:
+        if source.not_before <= time.monotonic() and source.host not in blocked:
             try:
-                reads += read_source(source, fetcher, provider.timeout, now)
+                answer = known.get(source.url)
+                reads += read_source(source, fetcher, provider.timeout, now, answer)
             except PollError as exc:
-                # Its traceback would hold the body, and all that was made of it.
-                exc.__cause__ = exc.__context__ = None
-                failed.append((source, exc.with_traceback(None)))
+                failed.append((source, exc.bare()))
                 if exc.retry_after is not None:
-                    blocked.add(host)
+                    blocked.add(source.host)
     result = Poll((), reads, failed)
     if watch.pending or any(page for _, page in reads):
         tracker = Tracker(provider, watch.memory, now)
         tracker.observe(reads)
         watch.memory, watch.pending = tracker.memory(), tracker.pending()
         events = tracker.events[-MEMORY:]
-        if events != tracker.events:
+        if len(events) < len(tracker.events):
             log.warning(FLOOD, provider.name, MEMORY, len(tracker.events))
-        result = Poll(events, reads, failed, True, tracker.suppressed)
+        result = Poll(events, reads, failed, tracker.suppressed)
         if not all(source.seeded for source, _ in reads):
             counts = len(tracker.stories), len(tracker.components)
             log.info(SEEDED, provider.name, *counts)
-        for pattern, nearest in tracker.missing:
-            words = MISSING + ", but %s" * bool(nearest)
-            log.warning(words, provider.name, pattern, *filter(None, [nearest]))
+        for words in tracker.missing:
+            log.warning(MISSING, provider.name, words)
     for source, _ in reads:
         source.seeded, source.away, source.read_at = True, False, now.timestamp()
     return result
@@ -2139,20 +2134,25 @@ def find_sources(
 
 
 def read_source(
-    source: Source, fetcher: Fetcher, timeout: float, now: datetime
+    source: Source,
+    fetcher: Fetcher,
+    timeout: float,
+    now: datetime,
+    known: Response | None = None,
 ) -> list[tuple[Source, Page | None]]:
     """Return what was read, with no page if it is unchanged; nothing if set aside.
 
-    Validators are kept only with a body that parsed (R11). Raises PollError.
+    *known* is the answer, if it is known already. Validators are kept only with a body
+    that parsed (R11). Raises PollError.
     """
     at, page, seeded = now.timestamp(), None, source.seeded
     # Spread over a quarter of the time: all sources were read first at the same moment.
-    full = UNCONDITIONAL * (1 - ord(source.slot()[0]) / 512)
+    full = UNCONDITIONAL * (1 - ord(source.slot[0]) / 512)
     fresh = 0 <= at - source.full_at < full
     validators = (source.etag, source.modified) if fresh else ("", "")
     url = source.moved_to if source.moved >= MOVED else source.url
     public = source.moved_public and url != source.url
-    response = fetcher.fetch(url, *validators, timeout=timeout, public=public)
+    response = known or fetcher.fetch(url, *validators, timeout, public=public)
     source.not_before = time.monotonic() + response.fresh_for
     source.wait_until = at + response.fresh_for
     if response.body is not None:
@@ -2168,10 +2168,9 @@ def read_source(
                 log.warning("%s is another page now: seeding afresh", redact(url))
         source.etag, source.modified, source.full_at = *response[2:4], at
     if url == source.url:
-        again = response.moved_to and response.moved_to == source.moved_to
-        source.moved = source.moved + 1 if again else 1
-        harmless = redact(response.moved_to) == response.moved_to  # goes into the state
-        source.moved_to = response.moved_to if harmless else ""
+        there = response.moved_to
+        source.moved = source.moved + 1 if there and there == source.moved_to else 1
+        source.moved_to = there if there == redact(there) else ""  # no secrets
         source.moved_public = response.public
     source.stale = source.foreign = 0
     if source.away is None:
@@ -2187,32 +2186,25 @@ class Batch(NamedTuple):
     stored: str | None = None  # JSON
 
 
-STOP, RELOAD, BROKEN = "stop", "reload", "broken"  # messages to the scheduler
+STOP, RELOAD = "stop", "reload"  # messages to the scheduler
 SEEDED = "[%s] Seeded — %d incidents, %d components"
 MISSING = "[%s] components: nothing is called %s"
 FLOOD = "[%s] a flood: the last %d events of %d are told"
 OFFLINE = "no page can be reached: is it our own network? (scripts/demo needs none)"
 STORMY = "%d providers report something within %d minutes; do they share it? %s"
-DETECTED = {
-    NEW_INCIDENT: "[%s] detected %d new incident(s)",
-    INCIDENT_UPDATE: "[%s] detected %d update(s)",
-    COMPONENT_STATUS_CHANGE: "[%s] detected %d component change(s)",
-}
+DETECTED = dict(zip(TYPES, ("new incident(s)", "update(s)", "component change(s)")))
 
 
 class Watcher:
-    """Polls providers on time. All but inbox belongs to the thread that calls run().
-
-    A provider whose poll failed or was slow is polled by threads that are there for
-    such, so that nobody waits for the sick; so is one not polled yet.
-    """
+    """Polls providers on time. All but inbox belongs to the thread that calls run()."""
 
     def __init__(
         self, config: Config, outbox: queue.Queue[Batch | None], state: StateFile | None
     ) -> None:
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        # A hundredth of many: what is polled in 30 s then takes a third of a second.
-        many = min(len(config.providers) // 100, 8 * WORKERS)
+        # Of many as many as begin in 0.3 s: that is as long as a poll may well take.
+        many = 0.3 * sum(1 / provider.interval for provider in config.providers)
+        many = min(round(many), 8 * WORKERS)
         self._workers = config.workers or max(WORKERS, many)
         self.fetcher = Fetcher(self._workers, config.max_size)
         self.on_poll: Callable[[Watch, Poll], None] = lambda watch, result: None
@@ -2228,10 +2220,9 @@ class Watcher:
         self._heap: list[tuple[float, str]] = []  # what is due, and who
         self._online: bool | None = None  # is our own network there? None: not known
         # Failures since a page was last reached: only then is it known whose they are.
-        self._unsaid: dict[tuple[str, str], tuple[Source, PollError]] = {}
-        self._storm = False
+        self._unsaid: dict[str, Sequence[tuple[Source, PollError]]] = {}
         self._recent: dict[str, float] = {}  # when providers last had news
-        self._suppressed: dict[str, collections.Counter[str]] = {}
+        self._suppressed: dict[str, collections.Counter[str]] = {}  # by the filters
         self._suppressed_at = time.monotonic()  # when that was last said
         self.adopt(config.providers, state.providers if state else {})
 
@@ -2241,11 +2232,12 @@ class Watcher:
         What has changed does so when it is polled next, for a worker may have it now.
         """
         self._providers = {provider.name: provider for provider in providers}
+        self._unsaid.clear()  # some may be gone, the others are said later
         for name, provider in self._providers.items():
-            if name not in self.watches:
-                self.watches[name] = Watch(provider, json.loads(stored.get(name, "{}")))
-            watch = self.watches[name]
-            if watch.provider != provider and watch.due < float("inf") or not watch.due:
+            watch = self.watches.get(name)
+            if not watch or watch.provider != provider and watch.due < math.inf:
+                watch = watch or Watch(provider, json.loads(stored.get(name, "{}")))
+                self.watches[name] = watch
                 self._arm(watch, time.monotonic())
 
     def _arm(self, watch: Watch, due: float) -> None:
@@ -2258,12 +2250,12 @@ class Watcher:
         reload: Callable[[], Config] | None = None,
         notify: Callable[[str], None] = lambda message: None,
     ) -> None:
-        """Poll until STOP or BROKEN comes, or all *once*."""
+        """Poll until STOP comes, or all *once*."""
         message: Any = ""
         pinged, period = 0.0, float(os.environ.get("WATCHDOG_USEC") or 0) / 2e6
         notify("READY=1")
         try:
-            while message not in (STOP, BROKEN) and self._is_busy(once):
+            while message != STOP and self._is_busy(once):
                 now = time.monotonic()
                 wake = min(self._start(now), self.fetcher.cut(now), now + WAKE)
                 if period and now - pinged >= period:  # the schedule goes on
@@ -2314,13 +2306,14 @@ class Watcher:
     def _start(self, now: float) -> float:
         """Start the polls that are due, as there is room; return when to look again.
 
-        Nothing waits for the sick: what is slow, or likely to be, has room of its own.
+        Nothing waits for the sick: what is slow, or likely to be as it failed, was slow
+        or is not known yet, has room of its own.
         """
         while self._heap and self._heap[0][0] <= now:
             due, name = heapq.heappop(self._heap)
             watch = self.watches.get(name)
             if watch and watch.due == due:  # else it was armed anew
-                watch.due = float("inf")
+                watch.due = math.inf
                 self._waiting[watch.sick].append(name)
         flying = self._flying.values()
         slow = sum(each.sick or now - each.began > SLOW for each in flying)
@@ -2328,26 +2321,25 @@ class Watcher:
         for waiting, free in zip(self._waiting, room):
             free = min(free, (1 + SICK) * self._workers - len(flying))
             while waiting and free > 0:
-                free -= self._poll(waiting.popleft(), now)
+                self._poll(waiting.popleft(), now)
+                free -= 1
         due = self._heap[0][0] if self._heap else now + WAKE
         return min(due, now + TICK) if flying else due
 
-    def _poll(self, name: str, now: float) -> bool:
-        """Have a provider polled; return whether it is still to be watched."""
+    def _poll(self, name: str, now: float) -> None:
+        """Have a provider polled, as it is now, if it is still to be watched."""
         watch, provider = self.watches[name], self._providers.get(name)
         if provider is None:
             del self.watches[name]
-            return False
+            return
         if provider != watch.provider:
-            watch = self.watches[name] = Watch(provider, watch.stored())
-            watch.due = float("inf")
-        watch.began = now
+            watch = Watch(provider, watch.stored())
+        self.watches[name], watch.began = watch, now
         try:
             future = self._pool.submit(poll, watch, self.fetcher)
             self._flying[future] = watch
         except RuntimeError:  # the program we are part of ends
             self.inbox.put(STOP)
-        return True
 
     def _finish(self, future: concurrent.futures.Future[Poll], once: bool) -> None:
         """Take in what a poll brought, hand it on, and arm the next one."""
@@ -2361,42 +2353,39 @@ class Watcher:
             result = Poll(failed=[(source, error) for source in watch.sources])
         if self.fetcher.stopping.is_set():  # what was cut has not failed
             result = result._replace(failed=())
-        lost = bool(result.failed) and not result.reads
-        watch.sick = lost or now - watch.began > SLOW
-        changed = self._note_health(watch, result, now) or result.changed
+        watch.sick = bool(result.failed) and not result.reads
+        watch.sick |= now - watch.began > SLOW
+        self._note_health(watch, result, now)
         self.on_poll(watch, result)
         if result.events:
             self._note_news(watch, result.events, now)
         if result.suppressed:
             counts = self._suppressed.setdefault(name, collections.Counter())
             counts.update(result.suppressed)
-        first, stored = not watch.handed_at, None
-        if changed or once or now - watch.handed_at > REMEMBER:
+        if once or now - watch.handed_at > REMEMBER:
             watch.handed_at = now
             stored = dumps(watch.stored()) if self._remember else None
-        if result.events or stored:
-            self._outbox.put(Batch(name, result.events, stored))
-        if not once:
-            # Turns are spread over the interval by the name; missed ones are skipped.
-            interval = watch.provider.interval
-            phase = interval * spread(name) // TICK * TICK
-            earliest = now + interval / 2 if first else now
+            if result.events or stored:
+                self._outbox.put(Batch(name, result.events, stored))
+        if not once:  # missed turns are skipped
+            phase, interval = watch.phase, watch.provider.interval
+            earliest = max(now, watch.began + interval / 2)
             turn = phase + ((earliest - phase) // interval + 1) * interval
             turn = max(turn, min(source.not_before for source in watch.sources))
             self._arm(watch, turn)
 
     def _note_news(self, watch: Watch, events: Sequence[Event], now: float) -> None:
         """Log how much there is, and whether many have news at once."""
-        watch.told += len(events)
+        watch.told, watch.handed_at = watch.told + len(events), -math.inf
         for kind, count in collections.Counter(each.type for each in events).items():
-            log.info(DETECTED[kind], watch.provider.name, count)
-        if not all(event.while_away for event in events):
-            self._recent[watch.provider.name] = now
+            words = "[%s] detected %d %s"
+            log.info(words, watch.provider.name, count, DETECTED[kind])
         recent = {k: at for k, at in self._recent.items() if now - at < STORM}
-        storm, self._recent = len(recent) >= STORM_SIZE, recent
-        if storm and not self._storm:
+        before, self._recent = len(recent), recent
+        if not all(event.while_away for event in events):
+            recent[watch.provider.name] = now
+        if before < STORM_SIZE <= len(recent):
             log.warning(STORMY, len(recent), STORM / 60, ", ".join(recent))
-        self._storm = storm
 
     def _say_suppressed(self, now: float) -> None:
         """Log what the filters held back, so that silence can be audited."""
@@ -2405,17 +2394,17 @@ class Watcher:
             log.info("[%s] not told: %s", name, ", ".join(words))
         self._suppressed, self._suppressed_at = {}, now
 
-    def _note_health(self, watch: Watch, result: Poll, now: float) -> bool:
-        """Note which sources can be read (R12); return whether that has changed."""
-        changed, name = False, watch.provider.name
+    def _note_health(self, watch: Watch, result: Poll, now: float) -> None:
+        """Note which sources can be read (R12), and have changes handed on at once."""
+        name, changed = watch.provider.name, any(page for _, page in result.reads)
         if result.failed or result.reads:  # else nothing was asked
-            news = "changed" if any(page for _, page in result.reads) else "unchanged"
+            news = "changed" if changed else "unchanged"
             kind = "failed" if result.failed else news
             watch.polls[kind] = watch.polls.get(kind, 0) + 1
+            self._unsaid.pop(name, None)
         for source, _ in result.reads:
             if source.failures:
-                self._unsaid.pop((name, source.url), None)
-                gone = ago(time.time() - source.failed_at)
+                gone = span(time.time() - source.failed_at)
                 level = logging.INFO if source.warned else logging.DEBUG
                 words = "[%s] %s: readable again after %s"
                 log.log(level, words, name, redact(source.url), gone)
@@ -2424,11 +2413,11 @@ class Watcher:
             source.failures += 1
             if source.failures == 1:
                 source.failed_at, changed = time.time(), True
-            self._unsaid[name, source.url] = source, error
+            self._unsaid[name] = result.failed
             self._back_off(watch, source, error, now)
+        watch.handed_at = -math.inf if changed else watch.handed_at
         self.failed = self.failed or any(source.failures for source in watch.sources)
         self._note_network(result)
-        return changed
 
     def _note_network(self, result: Poll) -> None:
         """Tell failures of our own network, with no page in reach, from theirs."""
@@ -2438,23 +2427,23 @@ class Watcher:
             self._online = True
             self._say_failures()
         elif result.failed:
-            names, lost = self._providers.keys(), {name for name, _ in self._unsaid}
-            asked = names - {watch.provider.name for watch in self._flying.values()}
-            most = 2 * len(lost & names) > len(names) and lost >= asked
-            if len(names) == 1:
-                self._say_failures()
-            elif most or self._online is False:
-                self._say_failures(sure=False)
+            flying = {watch.provider.name for watch in self._flying.values()}
+            away, total = len(self._unsaid), len(self._providers)
+            hanging = len(flying - self._unsaid.keys())
+            if self._online is False or 2 * away > total and away + hanging >= total:
+                self._say_failures(sure=total == 1)
 
     def _say_failures(self, sure: bool = True) -> None:
         """Warn of each failure not said yet, or if it may be our network, in a line."""
-        new = any(source.failures == 1 for source, _ in self._unsaid.values())
-        if new and not sure and self._online is not False:
-            log.warning(OFFLINE)
-        self._online = self._online if sure else False
-        for (name, url), (source, error) in self._unsaid.items():
+        failed = [(n, *pair) for n, pairs in self._unsaid.items() for pair in pairs]
+        if not sure:
+            new = any(source.failures == 1 for _, source, _ in failed)
+            if new and self._online is not False:
+                log.warning(OFFLINE)
+            self._online = False
+        for name, source, error in failed:
             level = logging.WARNING if sure and not source.warned else logging.DEBUG
-            log.log(level, "[%s] %s: %s", name, redact(url), error)
+            log.log(level, "[%s] %s: %s", name, redact(source.url), error)
             source.warned |= sure
         self._unsaid.clear()
 
@@ -2474,9 +2463,9 @@ class Watcher:
         if gone:
             source.wait_until = time.time() + pause
         if error.retry_after is not None or error.status == 429:  # for the whole host
-            pause, host = error.retry_after or pause, urlsplit(source.url).netloc
+            pause = error.retry_after or pause
             for each in [s for watch in self.watches.values() for s in watch.sources]:
-                if urlsplit(each.url).netloc == host:
+                if each.host == source.host:
                     each.not_before = max(each.not_before, now + pause)
                     each.wait_until = time.time() + pause
 
@@ -2484,13 +2473,6 @@ class Watcher:
 def spread(name: str) -> float:
     """Return a number from 0 to below 1 that is always the same for *name*."""
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
-
-
-def ago(duration: float) -> str:
-    """Return a duration in seconds in words, such as "2 h 5 min"."""
-    minutes, rest = divmod(max(0, int(duration)), 60)
-    parts = (minutes // 60, "h"), (minutes % 60, "min"), (rest, "s")
-    return " ".join(["%d %s" % part for part in parts if part[0]][:2]) or "0 s"
 
 
 # --- Telling: one thread that hands events on, then writes the state; Monitor. ---
@@ -2503,7 +2485,7 @@ class Printer(threading.Thread):
     nothing more is committed: what was not told stays untold.
     """
 
-    def __init__(self, tell: Callable[[Event], None], state: StateFile | None) -> None:
+    def __init__(self, tell: Callable[[Event], None], state: StateFile) -> None:
         super().__init__(name="printer", daemon=True)
         self.inbox: queue.Queue[Batch | None] = queue.Queue()
         self.failure = ""
@@ -2516,8 +2498,8 @@ class Printer(threading.Thread):
         batches: list[Batch] = []
         ready = 0.0
         while batch:
-            idle = not batches and not (self._state and self._state.failing)
-            wait = None if idle else max(0.0, ready - time.monotonic())
+            busy = batches or self._state.failing
+            wait = max(0.0, ready - time.monotonic()) if busy else None
             with contextlib.suppress(queue.Empty):
                 batch = self.inbox.get(timeout=wait)
                 batches += [batch] if batch else []
@@ -2534,13 +2516,12 @@ class Printer(threading.Thread):
             if batch.stored and not self.failure:
                 stored[batch.provider] = batch.stored
         began = time.monotonic()
-        if not self._state:
-            return began
         if stored or self._state.failing:
             self._state.providers.update(stored)
             self._state.save()
-        now = time.monotonic()
-        return now + max(1.0, 5 * (now - began))  # a large state is a burden
+            now = time.monotonic()
+            return now + max(1.0, 5 * (now - began))  # a large state is a burden
+        return began
 
     def _tell_one(self, event: Event) -> None:
         try:
@@ -2580,29 +2561,28 @@ class Monitor:
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._events.put(None)
         self._on_event, self._state = on_event, StateFile(state)
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread()  # not started
 
     def start(self) -> Monitor:
         """Begin to watch in a thread; StateLocked or ConfigError for a bad state."""
         if not self.is_running():
             events: queue.Queue[Event | None] = queue.Queue()
             self.prepare(self._on_event or events.put)
-            self._events = events
             thread = threading.Thread(target=self.run, name="statuswatch", daemon=True)
-            self._thread = thread
+            self._events, self._thread = events, thread
             thread.start()
         return self
 
     def is_running(self) -> bool:
         """Return whether the thread of start() lives, in this process."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread.is_alive()
 
     def stop(self, timeout: float = TIMEOUT) -> bool:
         """End what start() began; return whether it has ended within *timeout* seconds.
 
         *on_event* may call it too: then the watch ends once that returns.
         """
-        if self._thread and self.is_running():
+        if self.is_running():
             self.watcher.inbox.put(STOP)
             if threading.current_thread() is not self.printer:
                 self._thread.join(timeout)
@@ -2629,12 +2609,12 @@ class Monitor:
         try:
             self._state.load()
             state = self._state if once or self._state.path else None
-            self.printer = Printer(tell, state)
+            self.printer = Printer(tell, self._state)
             self.watcher = Watcher(self.config, self.printer.inbox, state)
         except Exception:
             self._state.unlock()
             raise
-        self.printer.on_failure = lambda: self.watcher.inbox.put(BROKEN)
+        self.printer.on_failure = lambda: self.watcher.inbox.put(STOP)
 
     def run(self, once: bool = False, linger: float | None = None, **more: Any) -> None:
         """Watch in this thread: until stop() is called, or all is polled *once*."""
@@ -2830,7 +2810,8 @@ class Run:
         signal.signal(signal.SIGINT, self.stop)
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGHUP, lambda *_: watcher.inbox.put(RELOAD))
-        announce(config, watcher, self.once)
+        if not self.once:
+            announce(config, watcher)
         self.commands.start()
         reload = functools.partial(read_config, options)
         monitor.run(self.once, LINGER, reload=reload, notify=notify)
@@ -2844,8 +2825,7 @@ class Run:
     def check(self, config: Config) -> int:
         for each in config.providers:
             urls = " ".join(redact(source.url) for source in Watch(each, {}).sources)
-            line = "%s: %s every %g s" % (each.name, urls, each.interval)
-            write(clean(line) + "\n")
+            write(clean("%s: %s every %g s" % (each.name, urls, each.interval)) + "\n")
         return 0
 
     def tell(self, event: Event) -> None:
@@ -2916,7 +2896,7 @@ class Commands(Printer):
     """Runs a command for each event, one after the other."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        super().__init__(self.run_one, None)
+        super().__init__(self.run_one, StateFile(""))
         self.words, self.until, self.dropped = words, float("inf"), 0
         self.name = "exec"
 
@@ -2959,10 +2939,8 @@ class Commands(Printer):
             log.warning("[%s] %s: %s", event.provider, self.words[0], problem)
 
 
-def announce(config: Config, watcher: Watcher, once: bool) -> None:
+def announce(config: Config, watcher: Watcher) -> None:
     """Say what is watched: by a banner on a terminal, else by a log line."""
-    if once:
-        return
     pages = len(config.providers)
     every = min((each.interval for each in config.providers), default=INTERVAL)
     sources = [each.url for watch in watcher.watches.values() for each in watch.sources]
@@ -2970,9 +2948,8 @@ def announce(config: Config, watcher: Watcher, once: bool) -> None:
     if every < POLITE and not local:
         log.warning("polling more often than every %g s shows nothing new", POLITE)
     if sys.stdout.isatty():
-        rule, words = "-" * 40, "Monitoring %d status page(s)\nPoll interval: %gs\n"
-        about = words % (pages, every) + "Press Ctrl+C to stop"
-        write("%s\n%s\n%s\n" % (rule, about, rule))
+        words = "Monitoring %d status page(s)\nPoll interval: %gs\nPress Ctrl+C to stop"
+        write("{0}\n{1}\n{0}\n".format("-" * 40, words % (pages, every)))
     else:
         words = "Watching %d provider(s) — %d sources (poll every %gs)"
         log.info(words, pages, len(sources), every)

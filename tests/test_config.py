@@ -12,7 +12,6 @@ from statuswatch import (
     INTERVAL,
     MAX_SIZE,
     TIMEOUT,
-    WORKERS,
     Config,
     ConfigError,
     Provider,
@@ -50,7 +49,7 @@ def mistake_in_value(value):
 
 def test_one_line_adds_a_provider():
     config = parse_config(ACME, "providers.ini")
-    assert config == Config((Provider("Acme", (PAGE,)),), WORKERS, MAX_SIZE)
+    assert config == Config((Provider("Acme", (PAGE,)),), 0, MAX_SIZE)
     assert config.providers[0] == Provider(
         name="Acme",
         urls=(PAGE,),

@@ -542,7 +542,12 @@ def test_a_poll_cut_by_a_signal_is_no_failure_of_the_page(lab, tale):
 def unread(lab, tale):
     """The program stuck in its output, which nobody reads."""
     reading, writing = os.pipe()
-    tale.do('component long "%s" operational' % ("x" * 200_000))
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    os.set_blocking(writing, True)
+    tale.do('component long "Long" operational')
     lab.once()
     tale.do("component long major_outage")
     with lab.watch(stdout=writing) as program:

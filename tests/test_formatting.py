@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuswatch import Event, format_json, format_text
+from statuswatch import Event, format_json, format_text, span
 
 AT = datetime(2025, 2, 24, 14, 32, tzinfo=timezone.utc)
 LATER = AT + timedelta(seconds=30.25)
@@ -125,10 +125,12 @@ def test_what_happened_while_away_says_so_after_the_status():
         (45, "45s"),
         (59, "59s"),
         (60, "1m"),
-        (7 * 60 + 59, "7m"),
-        (3599, "59m"),
+        (7 * 60 + 59, "7m 59s"),
+        (3599, "59m 59s"),
         (3600, "1h"),
+        (3605, "1h 5s"),
         (4980, "1h 23m"),
+        (4999, "1h 23m"),
         (86399, "23h 59m"),
         (86400, "1d"),
         (86400 + 600, "1d 10m"),
@@ -140,6 +142,11 @@ def test_an_end_says_how_long_it_ran(seconds, words):
     line = text(status="resolved", duration_s=seconds).split("\n")[1]
     assert line.startswith("Status: Resolved after %s \u2014 Inv" % words)
     assert loaded(duration_s=seconds)["duration_s"] == seconds
+
+
+@pytest.mark.parametrize("seconds, words", [(0, "0s"), (-99, "0s"), (59.9, "59s")])
+def test_a_duration_is_in_whole_seconds_and_never_negative(seconds, words):
+    assert span(seconds) == words
 
 
 def test_how_long_it_ran_stands_before_that_it_is_old_news():

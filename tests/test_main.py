@@ -563,17 +563,20 @@ class Terminal(io.StringIO):
     def isatty(self):
         return True
 
+    def reconfigure(self, errors):
+        assert errors == "backslashreplace"
+
 
 @pytest.fixture
 def announce(caplog, monkeypatch):
     """What is said of these providers: (what is printed, what is logged)."""
     caplog.set_level(logging.DEBUG, "statuswatch")
 
-    def announce(*providers, once=False, out=None):
+    def announce(*providers, out=None):
         watcher = Watcher(Config(providers), None, None)
         monkeypatch.setattr(sys, "stdout", out or io.StringIO())
         caplog.clear()
-        statuswatch.announce(Config(providers), watcher, once)
+        statuswatch.announce(Config(providers), watcher)
         watcher.fetcher._adapter.close()
         return sys.stdout.getvalue(), [r.getMessage() for r in caplog.records]
 
@@ -600,10 +603,14 @@ def test_what_is_no_terminal_gets_a_log_line(announce):
     assert announce(*pages) == ("", [words])
 
 
-@pytest.mark.parametrize("out", [Terminal, io.StringIO])
-def test_once_says_nothing(announce, out):
-    page = Provider("A", ("https://a.test",), "statuspage", interval=1.0)
-    assert announce(page, once=True, out=out()) == ("", [])
+@pytest.mark.parametrize("argv", [["--once"], ["--status"]])
+def test_once_says_nothing(capsys, fake, monkeypatch, argv):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Terminal())
+        code, _, err = run(capsys, *argv, "--interval", "1", fake.url + SUMMARY)
+        out = sys.stdout.getvalue()
+    assert (code, out.replace("All is well.\n", "")) == (0, "")
+    assert [line for line in err if "Seeded" not in line] == []
 
 
 @pytest.mark.parametrize(

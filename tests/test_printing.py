@@ -90,8 +90,8 @@ def test_a_state_without_events_is_committed_too(monkeypatch, diary):
 
 def test_events_without_a_state_are_printed(monkeypatch, diary):
     out = Out(diary)
-    run(monkeypatch, out, None, Batch("A", (EVENT,), None))
-    run(monkeypatch, out, None, Batch("A", (EVENT,), STORED))
+    run(monkeypatch, out, StateFile(""), Batch("A", (EVENT,), None))
+    run(monkeypatch, out, StateFile(""), Batch("A", (EVENT,), STORED))
     run(monkeypatch, out, State(diary), Batch("A", (EVENT,), None))
     assert out.getvalue() == TEXT * 3
     assert "save" not in diary
@@ -273,7 +273,7 @@ def test_without_a_state_nothing_waits(monkeypatch, diary):
     arrivals = [(n / 10, Batch("A", (EVENT,), None)) for n in range(5)]
     inbox = Inbox(monkeypatch, *arrivals, (9.2, None))
     monkeypatch.setattr(sys, "stdout", Timed(diary))
-    printer = Printer(tell, None)
+    printer = Printer(tell, StateFile(""))
     printer.inbox = inbox
     printer.run()
     assert written == [0, 0.1, 0.2, 0.3, 0.4]

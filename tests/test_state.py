@@ -97,9 +97,9 @@ def test_a_state_is_read_as_its_docstring_says(path):
     assert body.isascii() and body.endswith(b"}\n")
     stored = json.loads(body)
     assert list(stored) == ["version", "sha256", "providers"]
-    assert stored["version"] == StateFile.VERSION == 1
+    assert stored["version"] == StateFile.VERSION == 2
     begin = body.index(b'"providers":') + len('"providers":')
-    assert hashlib.sha256(b"1" + body[begin:-2]).hexdigest() == stored["sha256"]
+    assert hashlib.sha256(b"2" + body[begin:-2]).hexdigest() == stored["sha256"]
 
 
 def test_there_is_no_state_at_first(tmp_path, caplog):
@@ -226,7 +226,8 @@ DAMAGE = {
     "digit": lambda body: body.replace(b".5", b".6"),
     "checksum": lambda body: body.replace(b'"sha256":"', b'"sha256":"0'),
     "no-checksum": lambda body: body.replace(b"sha256", b"sha255"),
-    "old": lambda body: resealed(body, version=0),
+    "old": lambda body: resealed(body, version=1),
+    "zero": lambda body: resealed(body, version=0),
     "negative": lambda body: resealed(body, version=-5),
     "true": lambda body: resealed(body, version=True),
     "huge-text-version": lambda body: resealed(body, version="99"),
@@ -294,9 +295,9 @@ def test_what_cannot_even_be_moved_stays_and_is_said(path, caplog, monkeypatch):
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"version":2,"sha256":"x","providers":{}}\n',
-        b'{"version": 2, "sources": []}',
-        b'{"version": 2, "providers": []}',
+        b'{"version":3,"sha256":"x","providers":{}}\n',
+        b'{"version": 3, "sources": []}',
+        b'{"version": 3, "providers": []}',
         b'{"sources": [], "version": 99999}',
     ],
 )
@@ -335,9 +336,17 @@ def test_who_was_not_read_for_long_is_forgotten(tmp_path):
         "read": {"sources": {"a": {"read_at": young}, "b": {"read_at": old}}},
         "tried": {"sources": {"a": {"read_at": old, "failed_at": young}}},
         "never": {"sources": {}},
+        "now": {"sources": {"a": {"read_at": NOW}}},
     }
     save(tmp_path / "state.json", providers)
-    assert set(load(tmp_path / "state.json")) == {"read", "tried"}
+    assert set(load(tmp_path / "state.json")) == {"read", "tried", "now"}
+
+
+@pytest.mark.parametrize("days", [-1000, 1000])
+def test_a_clock_that_is_wrong_forgets_nobody(path, monkeypatch, days):
+    """Nor does a machine that was off for long: what happened meanwhile is told."""
+    monkeypatch.setattr(time, "time", lambda: NOW + 86400.0 * days)
+    assert load(path) == PROVIDERS
 
 
 # --- A disk that fails. ---
