@@ -1195,3 +1195,32 @@ def test_tenacity_leaves_no_error_of_its_own(server, fetcher, no_waits):
     error = failure(fetcher, server.url("status?code=500"))
     assert not isinstance(error, tenacity.RetryError)
     assert os.environ.get("http_proxy") is None
+
+
+# What a hostile page could have us do later.
+
+
+def test_an_encoding_that_nobody_asked_for_is_an_error(fetcher, respond):
+    error = failure(fetcher, respond(200, b"x", Content_Encoding="br"))
+    assert str(error) == "an encoding that nobody asked for"
+    assert fetcher.fetch(respond(200, b"x", Content_Encoding="identity")).body == b"x"
+
+
+def test_a_star_is_no_validator(fetcher, respond):
+    """Sent back, it would match whatever comes: 304 for ever."""
+    assert fetcher.fetch(respond(200, b"x", ETag="*")).etag == ""
+
+
+def test_where_a_public_page_has_moved_to_must_stay_public(server, fetcher):
+    """Its name may lead to another address by the time that we ask there."""
+    error = failure(fetcher, server.url("healthy"), public=True)
+    assert "private address" in str(error) and server.requests == []
+
+
+def test_no_more_than_a_few_large_bodies_are_in_memory(server, fetcher, respond):
+    url = respond(200, b"x" * (statuswatch.LARGE + 1))
+    held = [fetcher.fetch(url) for _ in range(statuswatch.MAX_LARGE)]
+    error = failure(fetcher, url, timeout=SOON)
+    assert str(error) == TOO_LATE
+    held.pop()
+    assert fetcher.fetch(url).body

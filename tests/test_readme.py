@@ -433,7 +433,8 @@ def test_the_defaults_of_settings_are_those_of_the_module():
 def test_the_number_of_workers_is_chosen_as_told():
     rows = table("Section", "Key", "Default", "Meaning")
     (meaning,) = (row[3] for row in rows if row[1] == "`workers`")
-    found = re.search(r"once; (\d+), or as many as are due in 0\.3 s .* up to (\d+);", meaning)
+    told = r"once; (\d+), or as many as are due in 0\.3 s .* up to (\d+);"
+    found = re.search(told, meaning)
     least, most = found.groups()
     for count, wanted in ((1, int(least)), (3000, 30), (20000, int(most))):
         many = (Provider(str(n), ("http://127.0.0.1:9/feed",)) for n in range(count))

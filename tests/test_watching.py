@@ -31,6 +31,7 @@ from statuswatch import (
     RELOAD,
     SICK,
     SLOW,
+    MOVED,
     STOP,
     TICK,
     Config,
@@ -1744,3 +1745,13 @@ def test_who_is_still_away_when_the_network_is_back_is_told(sim, server, caplog)
     said = [line for line in messages(caplog) if "Connection refused" in line]
     assert [line.partition("]")[0] for line in sorted(said)] == ["[Away", "[Gone"]
     assert "the network is back" in messages(caplog, logging.INFO)
+
+
+def test_a_page_moved_by_a_public_host_is_not_asked_at_a_private_one(server, fetcher):
+    watch = Watch(Provider("Acme", ("http://status.acme.test/x",)), {})
+    (source,) = watch.sources
+    source.moved, source.moved_to = MOVED, server.url("healthy")
+    assert not poll(watch, fetcher).failed
+    source.moved_public = True
+    ((_, error),) = poll(watch, fetcher).failed
+    assert "private address" in str(error) and len(server.requests) == 1
