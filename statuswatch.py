@@ -2317,8 +2317,12 @@ class Watcher:
                 self._waiting[watch.sick].append(name)
         flying = self._flying.values()
         slow = sum(each.sick or now - each.began > SLOW for each in flying)
-        room = self._workers - len(flying) + slow, SICK * self._workers - slow
-        for waiting, free in zip(self._waiting, room):
+        # Of those likely to be slow no more begin at once: most of the new are quick.
+        begun = sum(each.sick and now - each.began <= SLOW for each in flying)
+        few = min(SICK * self._workers - slow, self._workers - begun)
+        for waiting, free in zip(
+            self._waiting, (self._workers - len(flying) + slow, few)
+        ):
             free = min(free, (1 + SICK) * self._workers - len(flying))
             while waiting and free > 0:
                 self._poll(waiting.popleft(), now)
