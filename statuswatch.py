@@ -49,9 +49,9 @@ import pathlib
 import queue
 import random
 import re
+import resource
 import shlex
 import shutil
-import resource
 import signal
 import socket
 import subprocess
@@ -307,12 +307,12 @@ def parse_config(text: str, path: str, interval: float | None = None) -> Config:
             keys = SETTINGS if section == "statuswatch" else Provider._fields[3:]
             if section not in (*SECTIONS, *values["providers"]):
                 raise ValueError("no provider has that name")
-            for key, text in ini.items(section):
+            for key, value in ini.items(section):
                 where = "[%s] %s" % (section, key)
                 if section != "providers" and key not in keys:
                     raise ValueError("unknown key, known: %s" % ", ".join(keys))
                 convert = parse_line if section == "providers" else parse_value
-                values[section][key] = convert(key, text or "")
+                values[section][key] = convert(key, value or "")
     except (configparser.Error, ValueError) as exc:
         place = "%s: %s: " % (path, where) if isinstance(exc, ValueError) else ""
         line = re.sub(r"://\S+", "://...", place + str(exc))  # URLs may have secrets
@@ -397,7 +397,7 @@ _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+/[A-Za-z0-9/._-]+")
 _SKIPPED = re.compile(
     r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[!?][^<>]*>"
 )
-_TAG = re.compile(r"<(/?[A-Za-z][A-Za-z0-9]*)[^<>]*>")
+_TAG = re.compile(r"<(/?[A-Za-z][A-Za-z0-9]*)(?![A-Za-z0-9])[^<>]*>")
 
 
 def harmless(text: str) -> str:
@@ -440,7 +440,7 @@ def digest(*texts: str, size: int = 6) -> str:
 
 
 def marked(markup: str) -> str:
-    """Return the text of HTML with its tags turned into _MARKS and white space."""
+    """Return the text of HTML with its tags turned into what _GAPS has."""
     cut = _TAG.split(_SKIPPED.sub("", harmless(markup)))  # text, tag, text, ...
     cut[1::2] = [_GAPS.get(tag.lower(), "") for tag in cut[1::2]]
     if "&" in markup:  # int() refuses long numbers
@@ -460,7 +460,8 @@ _SPACES = re.compile("(?i)/atom|/rss|netscape.com|rdf-syntax|userland|1999/xhtml
 _LONG_SPACE = re.compile(
     r"""(?s)xmlns(?<=\sxmlns)[^\s="'<>/]*\s*=\s*(["'])(?:(?!\1).){500}"""
 )
-_HTML = re.compile(r"(?is)(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype )?html\b")
+# Linear: what "(?=(...))\1" has matched is not tried in other ways.
+_HTML = re.compile(r"(?is)(?:(?=(<\?xml[^>]*>|<!--.*?-->|\s+))\1)*<(!doctype )?html\b")
 _SALES = "pricing|free trial|sign up|get started|book a demo|request a demo|customers"
 _ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
@@ -526,7 +527,7 @@ def parse(body: bytes | bytearray, content_type: str = "") -> Page:
 
 def _html_kind(text: str) -> str:
     """Return what an HTML page is, as far as that can be told."""
-    seen, title = clean(marked(text)), re.search("(?i)<title[^>]*>([^<]+)", text)
+    seen, title = clean(marked(text)), re.search("(?i)<title[^<>]*>([^<]+)", text)
     if re.search(r"(?i)type\s*=\s*[\"']?password", text):
         return "a login page"
     if len(seen) < 200 and re.search("(?i)<script", text):
@@ -1049,11 +1050,8 @@ def sources_of(page: str, platform: str) -> list[str]:
 
 # --- Tracking: Pages -> Events, by the rules R1 to R15. Pure: no clock, no logging. ---
 
-
 ABOUT = ("title", "url", "components", "impact", "maintenance")  # in all its events
 _key = functools.partial(digest, size=8)  # of an id, which may be long
-
-
 RUNTIME = ("url", "host", "slot", "away", "not_before")  # of a Source: is not stored
 
 
@@ -1771,9 +1769,10 @@ class Fetcher:
             left = attempt.left()
             if len(body) > self.max_size:
                 raise FetchError("a body of over %d bytes" % self.max_size)
-            if len(body) > LARGE and not large:  # until it is freed
+            if len(body) > LARGE and not large:
                 large = self._large.acquire(timeout=left)
-                weakref.finalize(body, self._large.release)
+                if large:  # until it is freed
+                    weakref.finalize(body, self._large.release)
         attempt.left()  # what was cut can look complete
         if status == 200 and unpack and not unpack.eof:
             raise FetchError("a body that ends too early")
@@ -1838,7 +1837,7 @@ def reason(exc: BaseException) -> str:
     return clean(words or re.sub("(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__))[:100]
 
 
-# --- State: what outlives the program. The printer's, but for lock() and load(). ---
+# --- State: what outlives the program. The printer's, from load() to unlock(). ---
 
 dumps = functools.partial(json.dumps, separators=(",", ":"))
 
@@ -1853,7 +1852,7 @@ class StateFile:
     VERSION = 2
 
     def __init__(self, path: str) -> None:
-        self.path = pathlib.Path(path).resolve() if path else None
+        self.path = pathlib.Path(os.path.realpath(path)) if path else None
         self.providers: dict[str, str] = {}  # JSON, which is small and fast to save
         self.failing, self._lock = False, -1
 
@@ -1882,10 +1881,10 @@ class StateFile:
         """Read the file, or put it aside; ConfigError where that would do harm."""
         if not self.path:
             return
-        if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
-            raise ConfigError("%s: not a file" % self.path)
         providers: dict[str, Any] = {}
         try:
+            if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
+                raise ConfigError("%s: not a file" % self.path)
             body = self.path.read_bytes()
             stored = json.loads(body)
             providers, version = stored.get("providers"), stored.get("version")
@@ -1987,10 +1986,8 @@ class Watch:
             if self.page:
                 below = source.url.startswith(home + "/")
                 found.append(source.url[len(home) :] if below else redact(source.url))
-        memory, polls = json.loads(self.memory or "null"), self.polls
-        return dict(
-            found=found, sources=sources, events=self.told, polls=polls, memory=memory
-        )
+        stored = dict(found=found, sources=sources, events=self.told, polls=self.polls)
+        return dict(stored, memory=json.loads(self.memory or "null"))
 
 
 class Poll(NamedTuple):
@@ -2009,10 +2006,12 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     known: dict[str, Response] = {}
     provider, now, blocked = watch.provider, datetime.now(UTC), set()
     lost = (each.url == watch.page or each.failures > GONE for each in watch.sources)
-    if watch.page and all(lost):
+    due = min(source.not_before for source in watch.sources) <= time.monotonic()
+    if watch.page and due and all(lost):
         try:
             _, found = find_sources(watch.page, fetcher, provider.timeout)
-            watch.sources = [Source(read.url) for read in found]
+            kept = {source.url: source for source in watch.sources}
+            watch.sources = [kept.get(r.url) or Source(r.url) for r in found]
             known = {read.url: read.response for read in found}
         except PollError as exc:
             return Poll(failed=[(source, exc.bare()) for source in watch.sources])
@@ -2340,8 +2339,7 @@ class Watcher:
             watch = Watch(provider, watch.stored())
         self.watches[name], watch.began = watch, now
         try:
-            future = self._pool.submit(poll, watch, self.fetcher)
-            self._flying[future] = watch
+            self._flying[self._pool.submit(poll, watch, self.fetcher)] = watch
         except RuntimeError:  # the program we are part of ends
             self.inbox.put(STOP)
 
@@ -2355,6 +2353,8 @@ class Watcher:
             log.exception("[%s] unexpected failure", name)
             error = PollError("unexpected failure")
             result = Poll(failed=[(source, error) for source in watch.sources])
+            for source in watch.sources:  # what was read may not have been observed
+                source.digest = source.etag = source.modified = ""
         if self.fetcher.stopping.is_set():  # what was cut has not failed
             result = result._replace(failed=())
         watch.sick = bool(result.failed) and not result.reads
@@ -2672,7 +2672,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     claim_resources()
-    if sys.stdout:
+    with contextlib.suppress(AttributeError):  # of None, or of a caller's StringIO
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     run = Run(options)
     try:
@@ -2901,8 +2901,7 @@ class Commands(Printer):
 
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__(self.run_one, StateFile(""))
-        self.words, self.until, self.dropped = words, float("inf"), 0
-        self.name = "exec"
+        self.name, self.words, self.until, self.dropped = "exec", words, math.inf, 0
 
     def finish(self) -> None:
         """Run what waits, as far as there is time."""

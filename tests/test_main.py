@@ -151,6 +151,13 @@ def test_the_version_is_said(capsys):
     assert capsys.readouterr().out == "statuswatch %s\n" % statuswatch.__version__
 
 
+def test_a_caller_may_catch_the_output():
+    watch("Acme = https://status.acme.test statuspage")
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main(["--check-config"]) == 0
+    assert out.getvalue().startswith("Acme: https://status.acme.test/")
+
+
 def test_the_help_names_every_option_and_ends_with_examples(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--help"])

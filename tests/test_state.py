@@ -283,6 +283,23 @@ def test_somebody_elses_state_is_not_believed(path, caplog, monkeypatch):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("name", ["loop", "loop/state.json", "x" * 300])
+def test_a_path_that_leads_nowhere_is_said(tmp_path, caplog, name):
+    (tmp_path / "loop").symlink_to("loop")
+    state = StateFile(str(tmp_path / name))
+    state.lock()
+    state.load()
+    assert state.providers == {} and len(warnings(caplog)) == 1
+
+
+def test_a_folder_that_we_may_not_enter_is_said(path, caplog, monkeypatch):
+    fail(monkeypatch, "stat", errno.EACCES)
+    state = StateFile(str(path))
+    state.load()
+    assert state.providers == {}
+    assert warnings(caplog)[0].startswith("%s: Permission denied: kept as" % path)
+
+
 def test_what_cannot_even_be_moved_stays_and_is_said(path, caplog, monkeypatch):
     path.write_text("broken")
     fail(monkeypatch, "replace", errno.EROFS)

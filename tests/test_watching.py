@@ -453,6 +453,27 @@ def test_a_page_that_wants_us_away_is_not_searched_on(fake, fetcher):
     assert len(fake.requests) == 1
 
 
+def test_a_page_that_wants_us_away_is_not_asked_at_the_next_start(fake, fetcher):
+    fake.do("fail 429 3600 retry-after=60")
+    watch = Watch(Provider("Acme", (fake.url,)), {})
+    ((source, _),) = poll(watch, fetcher).failed
+    source.wait_until = time.time() + 60  # as its failure is taken in
+    result = poll(again(watch), fetcher)
+    assert len(fake.requests) == 1 and not result.failed
+
+
+def test_what_happened_while_a_page_was_away_is_told(fake, fetcher):
+    """What is found again is not seeded afresh: the same sources go on."""
+    watch = Watch(Provider("Acme", (fake.url,)), {})
+    poll(watch, fetcher)
+    fake.do('incident db investigating "Errors" "We look."')
+    before = list(watch.sources)
+    for source in before:
+        source.failures = statuswatch.GONE + 1
+    assert told(poll(watch, fetcher).events) == [("Errors", "investigating")]
+    assert watch.sources == before
+
+
 def test_sources_that_no_longer_work_are_looked_for_again(fake, fetcher, no_waits):
     watch = Watch(Provider("Acme", (fake.url,)), {})
     poll(watch, fetcher)
@@ -1379,6 +1400,20 @@ def test_an_unexpected_failure_is_logged_and_the_provider_polled_again(
     assert errors[0].exc_info[0] is RuntimeError
     assert messages(caplog) == ["[Acme] %s: unexpected failure" % urls[0]]
     assert batches == []
+
+
+def test_what_was_read_before_an_unexpected_failure_is_told(sim, fake, monkeypatch):
+    working = statuswatch.Tracker.observe
+
+    def breaking(tracker, reads):
+        if 20 < sim.now < 100:
+            raise RuntimeError("a bug")
+        return working(tracker, reads)
+
+    monkeypatch.setattr(statuswatch.Tracker, "observe", breaking)
+    sim.at(20, lambda: fake.do("component api major_outage"))
+    batches = sim.run(400, Provider("Acme", (fake.url + SUMMARY,)), state=None)
+    assert [told(batch.events) for batch in batches] == [[("API", "major_outage")]]
 
 
 def test_news_is_handed_on_with_the_state_in_which_it_is_told(sim, fake, caplog):
