@@ -12,11 +12,7 @@ LINES = SOURCE.splitlines()
 TREE = ast.parse(SOURCE)
 
 MAX_LINES = 1500
-<<<<<<< HEAD
 MOST_LINES = 2972  # only ever lower this
-=======
-MOST_LINES = 2972  # only ever lower this
->>>>>>> 8bd1dd6c0180ea7ab22c4706b55b94956c6b82d9
 MAX_FUNCTION_LINES = 45
 DIVIDER = re.compile(r"# --- ([A-Z][a-z]*(?: [a-z]+)*): \S.*\. ---")
 PURE = ("Text", "Parsing", "Tracking", "Formatting")
