@@ -293,7 +293,10 @@ def test_a_path_that_leads_nowhere_is_said(tmp_path, caplog, name):
 
 
 def test_a_folder_that_we_may_not_enter_is_said(path, caplog, monkeypatch):
-    fail(monkeypatch, "stat", errno.EACCES)
+    def refused(_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(type(path), "exists", refused)
     state = StateFile(str(path))
     state.load()
     assert state.providers == {}
