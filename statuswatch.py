@@ -1595,7 +1595,8 @@ class _Connection(urllib3.connection.HTTPConnection):
         attempt: Attempt = _current.attempt
         error: Exception = OSError("no address")
         host = getattr(self, "_dns_host", self.host)
-        found = socket.getaddrinfo(host, self.port, 0, socket.SOCK_STREAM)
+        family = urllib3.util.connection.allowed_gai_family()  # IPv6 may be off
+        found = socket.getaddrinfo(host, self.port, family, socket.SOCK_STREAM)
         for number, (family, kind, protocol, _, address) in enumerate(found):
             line, self.peer = socket.socket(family, kind, protocol), str(address[0])
             try:
@@ -2012,7 +2013,7 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
             _, found = find_sources(watch.page, fetcher, provider.timeout)
             kept = {source.url: source for source in watch.sources}
             watch.sources = [kept.get(r.url) or Source(r.url) for r in found]
-            known = {read.url: read.response for read in found}
+            known = {each.url: each.response for each in found if each.response.body}
         except PollError as exc:
             return Poll(failed=[(source, exc.bare()) for source in watch.sources])
     for source in watch.sources:
@@ -2055,7 +2056,7 @@ class Search:
     """Reads what an unknown page may have, in at most MAX_SEARCH requests."""
 
     def __init__(self, page: str, fetcher: Fetcher, timeout: float) -> None:
-        self.page, self.fetcher, self.timeout = page, fetcher, timeout
+        self.page, self.fetcher, self.due = page, fetcher, time.monotonic() + timeout
         self.front = self.why = ""  # the page's HTML; what is wrong with it
         self.tried: dict[str, Read | None] = {}
 
@@ -2066,7 +2067,8 @@ class Search:
             return self.tried.get(url)
         self.tried[url], moved = None, ""
         try:
-            response = self.fetcher.fetch(url, timeout=self.timeout, retry=False)
+            left = max(0.1, self.due - time.monotonic())  # for all of them together
+            response = self.fetcher.fetch(url, timeout=left, retry=False)
             host, new = (urlsplit(each).netloc for each in (url, response.moved_to))
             moved = " (it moved to %s)" % new if new not in ("", host) else ""
             body = response.body or bytearray()
@@ -2074,6 +2076,8 @@ class Search:
                 self.why, self.front = "", body.decode("utf-8", "replace")
             with self.fetcher.parsing:
                 page = parse(body, response.content_type)
+            if len(body) > LARGE:  # others wait for it to be freed
+                response = response._replace(body=None)
             self.tried[url] = Read(url, response, page)
         except PollError as exc:
             if not exc.status or exc.retry_after is not None:
