@@ -348,3 +348,36 @@ def test_a_probe_of_what_is_not_there_says_so_without_secrets(site, capsys, capl
     assert main(["--probe", page.url + "/private/x.json?token=secret"]) == 1
     assert capsys.readouterr().out == ""
     assert "HTTP status 404" in caplog.text and "secret" not in caplog.text
+
+
+def test_a_large_document_is_not_held_while_others_are_searched(site, fetcher):
+    """Others may wait for it to be freed: then it is read again."""
+    summary = (DATA / "statuspage/summary.json").read_bytes()
+    paths = {SUMMARY: summary + b" " * statuswatch.LARGE}
+    page = site(404, {**paths, "/history.atom": at("statuspage/history.atom")})
+    _, reads = find_sources(page.url, fetcher)
+    bodies = {read.url[len(page.url) :]: read.response.body for read in reads}
+    assert bodies[SUMMARY] is None and bodies["/history.atom"]
+    watch = Watch(Provider("Acme", (page.url,)), {})
+    page.requests.clear()
+    assert not statuswatch.poll(watch, fetcher).failed
+    assert page.requests.count(SUMMARY) == 2
+    assert page.requests.count("/history.atom") == 1
+
+
+def test_a_search_has_one_deadline():
+    lefts = []
+
+    class Slow:
+        parsing = threading.Lock()
+
+        def fetch(self, url, timeout, **_):
+            lefts.append(timeout)
+            raise FetchError("HTTP status 404", status=404)
+
+    with pytest.raises(ParseError):
+        find_sources("http://127.0.0.1", Slow(), 7.0)
+    assert 2 < len(lefts) <= MAX_SEARCH
+    assert (
+        lefts == sorted(lefts, reverse=True) and lefts[0] <= 7 and len(set(lefts)) > 2
+    )
