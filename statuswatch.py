@@ -64,6 +64,7 @@ from collections import deque
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies
 from xml.etree.ElementTree import Element
 
 import defusedxml.ElementTree
@@ -99,7 +100,8 @@ PATIENCE, EARLIER = 3, 8  # polls until one of the 8 bodies before is believed (
 ABSENT, ABSENT_ELSEWHERE = 2, 10  # reads without an incident until it is over (R7)
 MEMORY, DETAILED = 500, 5  # incidents remembered at least (R8), those with their texts
 AWAY = 600.0  # seconds since the last read that make news old at a start (R15)
-LINGER = 1.0  # seconds that polls, and then the printer, have to end
+LINGER = 1.0  # seconds that polls, and then the printer for each event, have to end
+SAVING = 60.0  # seconds that the last write of the state may take
 TICK = 0.05  # seconds; a wake-up for each poll that ends costs as much as the poll
 WAKE = 0.5  # seconds; a signal that comes just before a wait begins does not end it
 MAX_SEARCH = 8  # requests to find the sources of a page
@@ -442,7 +444,7 @@ def digest(*texts: str, size: int = 6) -> str:
 def marked(markup: str) -> str:
     """Return the text of HTML with its tags turned into what _GAPS has."""
     cut = _TAG.split(_SKIPPED.sub("", harmless(markup)))  # text, tag, text, ...
-    cut[1::2] = [_GAPS.get(tag.lower(), "") for tag in cut[1::2]]
+    cut[1::2] = map(_GAPS.get, map(str.lower, cut[1::2]), itertools.repeat(""))
     if "&" in markup:  # int() refuses long numbers
         texts = (html.unescape(re.sub(r"&#\d{8,};?", "", text)) for text in cut[::2])
         cut[::2] = map(harmless, texts)
@@ -580,7 +582,8 @@ def _offset(zone: str) -> timedelta:
 
 def word(text: str) -> str:
     """Return a vendor's word for a status in snake_case, "" for none."""
-    return re.sub(r"[\s_-]+", "_", clean(text).lower())[:60]
+    plain = harmless(text).lower().replace("-", " ").replace("_", " ")
+    return "_".join(plain.split())[:60]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -1163,6 +1166,7 @@ class Tracker:
         self.events: list[Event] = []
         self.suppressed: collections.Counter[str] = collections.Counter()  # by key
         self.missing: list[str] = []  # patterns, each with a name like it
+        self.ids: dict[str, list[str]] = {}  # of components, by their names
         # By digests of their ids; and the patterns that are missing, as has been said.
         stories, components, self.gone = json.loads(memory or "[{},{},[]]")
         self.components = {key: Standing(*each) for key, each in components.items()}
@@ -1176,6 +1180,10 @@ class Tracker:
     def observe(self, reads: Sequence[tuple[Source, Page | None]]) -> None:
         """Add the events of a poll: *reads* are the good ones, None is unchanged."""
         pages = [(source, page) for source, page in reads if page]
+        self.ids = {}
+        for part in self.components.values() if self.provider.components else ():
+            name, id = (*part.row[:2], "", "")[:2]
+            self.ids[name] = [*self.ids.get(name, ()), id][:MAX_PARTS]
         for source, page in pages:
             slot, listed = source.slot, {_key(each.id) for each in page.components}
             if not source.seeded:  # forget what it showed, not what was told (R1, R14)
@@ -1203,6 +1211,15 @@ class Tracker:
         for read in reads:
             self._see_absences(*read)
         self._see_patterns(pages)
+
+    def keep(self, slots: set[str]) -> None:
+        """Note that no source but those with these *slots* shows anything any more."""
+        for part in self.components.values():
+            if part.owner.lstrip("!") not in slots:
+                part.owner = "!"
+        for story in self.stories.values():
+            for slot in story.views.keys() - slots:
+                story.views[slot].absent = -1
 
     def _see_incident(self, source: Source, incident: Incident) -> None:
         """Tell the updates of an incident that are not told yet (R2, R3, R4, R9)."""
@@ -1259,7 +1276,8 @@ class Tracker:
             # Uptime Kuma's heartbeats have no names, and what has these no statuses.
             part.name = part.name if status else name
             part.row = name or part.name, id, page and page.url or ""
-            since, owned = int(at.timestamp()) if at else 0, part.owner.lstrip("!")
+            since = int(at.timestamp()) if at else part.since
+            owned = part.owner.lstrip("!")
             late = since < part.since or (since == part.since and owned == part.owner)
             if not status or (part.status and late and owned != slot):
                 continue
@@ -1364,8 +1382,7 @@ class Tracker:
         if not event.components or not provider.components:
             hidden = provider.components and provider.untagged == "hide"
             return "untagged" if hidden else ""
-        parts = self.components.values()
-        ids = [p.row[1] for p in parts if p.row and p.row[0] in event.components]
+        ids = [id for name in event.components for id in self.ids.get(name, ())]
         ids = [event.component_id] if event.component_id else ids
         found = any(matches(p, *event.components, *ids) for p in provider.components)
         return "" if found else "components"
@@ -1654,17 +1671,26 @@ class _Adapter(requests.adapters.HTTPAdapter):
 class Fetcher:
     """Owns the connections. fetch() is for workers, the rest for the scheduler."""
 
-    def __init__(self, workers: int, max_size: int = MAX_SIZE) -> None:
+    def __init__(
+        self, workers: int, max_size: int = MAX_SIZE, providers: int = 0
+    ) -> None:
         self.max_size, self.stopping = max_size, threading.Event()
         self.parsing = threading.Lock()  # threads parse no faster together
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] % 2**31  # -1 is none
         # What is not kept: three for each thread, and some for files.
         hosts = max(workers, limit - 15 * workers - 50)
+        hosts = min(hosts, 1000 + 8 * providers)  # redirects can lead to ever new ones
         # No maxsize: as many connections to a host as there were at once.
         self._adapter = _Adapter(pool_connections=hosts, pool_maxsize=0)
-        self._large = threading.Semaphore(MAX_LARGE)
+        # Not a Semaphore: what is freed may be so while this thread has its lock.
+        self._large: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(MAX_LARGE):
+            self._large.put(None)
         self._attempts: set[Attempt] = set()
-        self._prepare = functools.lru_cache(4 * hosts)(prepare)
+        # To look through the environment for each host takes longer than to poll it.
+        proxied = bool(getproxies())
+        self._prepare_any = functools.partial(prepare, proxied=proxied)
+        self._prepare = functools.lru_cache(4 * hosts)(self._prepare_any)
         self._retry = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=tenacity.wait_random_exponential(multiplier=0.25, max=1),
@@ -1694,6 +1720,7 @@ class Fetcher:
                 return self._follow(attempt, url, validators, public)
             return self._retry(self._follow, attempt, url, validators, public)
         except FetchError as exc:
+            exc.bare()  # or it is in a cycle with the body, which is freed too late
             late = attempt.due <= time.monotonic() and not self.stopping.is_set()
             raise FetchError("took longer than %g s" % timeout) if late else exc
         finally:
@@ -1728,7 +1755,8 @@ class Fetcher:
                     raise FetchError("stopped")
                 request: Any = requests.PreparedRequest()
                 # Only what is configured is remembered: targets may be ever new.
-                request.url, headers, proxies = (prepare if hop else self._prepare)(url)
+                prepare = self._prepare_any if hop else self._prepare
+                request.url, headers, proxies = prepare(url)
                 request.method, request.headers = "GET", {**headers, **validators}
                 left = attempt.left()
                 answer: Any = self._adapter.send(request, True, left, proxies=proxies)
@@ -1736,7 +1764,7 @@ class Fetcher:
                     target = answer.get_redirect_location()
                     if not target:
                         response = self._read(attempt, answer, bool(validators))
-                        public = attempt.public
+                        public = attempt.public or _is_public(attempt.peer)
                         return response._replace(moved_to=moved_to, public=public)
                     # Its bytes may be UTF-8, but http.client reads them as Latin-1.
                     url = _hop(url, target.encode("latin-1").decode())
@@ -1764,16 +1792,20 @@ class Fetcher:
         if not unpack and coding not in ("", "identity"):
             raise FetchError("an encoding that nobody asked for")
         answer.enforce_content_length = True  # urllib3 1.26 would not
-        for chunk in answer.stream(65536, decode_content=False):
+        # Not stream(): before 2.7, urllib3 then reads a chunk's size without bound.
+        read = functools.partial(answer.read, 65536, decode_content=False)
+        for chunk in iter(read, b""):
             room = self.max_size + 1 - len(body)
             body += unpack.decompress(chunk, room) if unpack else chunk
             left = attempt.left()
             if len(body) > self.max_size:
                 raise FetchError("a body of over %d bytes" % self.max_size)
+            if unpack and unpack.unused_data:
+                break  # what comes after its end is copied again and again
             if len(body) > LARGE and not large:
-                large = self._large.acquire(timeout=left)
-                if large:  # until it is freed
-                    weakref.finalize(body, self._large.release)
+                with contextlib.suppress(queue.Empty):
+                    self._large.get(timeout=left)
+                    large = bool(weakref.finalize(body, self._large.put, None))
         attempt.left()  # what was cut can look complete
         if status == 200 and unpack and not unpack.eof:
             raise FetchError("a body that ends too early")
@@ -1789,10 +1821,12 @@ class Fetcher:
         return Response(new, content_type, kept[0], kept[1], fresh_for)
 
 
-def prepare(url: str) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
+def prepare(
+    url: str, proxied: bool
+) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
     """Return the URL, headers and proxies of a request: all that is slow to find."""
     request = requests.Request("GET", url, HEADERS).prepare()
-    proxies = requests.utils.get_environ_proxies(url)
+    proxies = requests.utils.get_environ_proxies(url) if proxied else {}
     return str(request.url), dict(request.headers), proxies
 
 
@@ -1911,7 +1945,8 @@ class StateFile:
             for source in each.get("sources", {}).values():
                 times = source.get("read_at", 0.0), source.get("failed_at", 0.0)
                 asked[name] = max(asked[name], *times)
-        latest = max(asked.values(), default=0.0)  # and not now: clocks can be wrong
+        latest = max(asked.values(), default=0.0)  # our clock can be wrong, or was
+        latest = min(latest, time.time())
         kept = [name for name in providers if latest - asked[name] <= FORGET]
         self.providers = {name: dumps(providers[name]) for name in kept}
 
@@ -1933,10 +1968,10 @@ class StateFile:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)
-            with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
                 directory = os.open(self.path.parent, os.O_RDONLY)
                 stack.callback(os.close, directory)
-                os.fsync(directory)
+                os.fsync(directory)  # not all file systems can
         except OSError as exc:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
@@ -1960,7 +1995,7 @@ class Watch:
         self.memory = dumps(stored["memory"]) if stored.get("memory") else ""
         self.polls: dict[str, int] = stored.get("polls", {})  # by what came of it
         self.told: int = stored.get("events", 0)
-        self.pending = True  # let the first poll find out
+        self.pending: bool = stored.get("pending", True)  # do unchanged reads matter?
         self.sick = True  # a poll is likely to be slow, as far as we know
         # Turns are spread over the interval by the name.
         self.phase = provider.interval * spread(provider.name) // TICK * TICK
@@ -1970,7 +2005,8 @@ class Watch:
         url = provider.urls[0]
         urls = sources_of(url, provider.platform) if is_page(url) else provider.urls
         self.page = "" if urls else url  # stands for its sources until they are found
-        known = [urljoin(url, path) for path in stored.get("found", ())]
+        mine = stored.get("page") == digest(self.page)  # else they are another page's
+        known = [urljoin(url, path) for path in stored.get("found", ()) if mine]
         self.sources = [Source(each) for each in urls or known or [url]]
         for source in self.sources:
             vars(source).update(stored.get("sources", {}).get(source.slot, {}))
@@ -1978,17 +2014,19 @@ class Watch:
             if 0 < wait <= RETRY_AFTER_CAP:  # else the clock was set back
                 source.not_before = time.monotonic() + wait
 
-    def stored(self) -> dict[str, Any]:
-        """Return what makes the same Watch again, for JSON."""
+    def stored(self) -> str:
+        """Return what makes the same Watch again, as JSON."""
         sources, found, home = {}, [], urljoin(self.page, "/")[:-1]
         for source in self.sources:
             kept = {k: v for k, v in vars(source).items() if v and k not in RUNTIME}
             sources[source.slot] = kept
-            if self.page:
+            if self.page and source.url != self.page:
                 below = source.url.startswith(home + "/")
-                found.append(source.url[len(home) :] if below else redact(source.url))
-        stored = dict(found=found, sources=sources, events=self.told, polls=self.polls)
-        return dict(stored, memory=json.loads(self.memory or "null"))
+                found.append(source.url[len(home) :] if below else source.url)
+        stored = dict(page=digest(self.page), found=found, sources=sources)
+        counts = dict(events=self.told, polls=self.polls, pending=self.pending)
+        text = dumps({**stored, **counts})
+        return '%s,"memory":%s}' % (text[:-1], self.memory or "null")
 
 
 class Poll(NamedTuple):
@@ -2010,7 +2048,8 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     due = min(source.not_before for source in watch.sources) <= time.monotonic()
     if watch.page and due and all(lost):
         try:
-            _, found = find_sources(watch.page, fetcher, provider.timeout)
+            patient = all(source.failures < PATIENCE for source in watch.sources)
+            _, found = find_sources(watch.page, fetcher, provider.timeout, patient)
             kept = {source.url: source for source in watch.sources}
             watch.sources = [kept.get(r.url) or Source(r.url) for r in found]
             known = {each.url: each.response for each in found if each.response.body}
@@ -2028,6 +2067,7 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     result = Poll((), reads, failed)
     if watch.pending or any(page for _, page in reads):
         tracker = Tracker(provider, watch.memory, now)
+        tracker.keep({source.slot for source in watch.sources})
         tracker.observe(reads)
         watch.memory, watch.pending = tracker.memory(), tracker.pending()
         events = tracker.events[-MEMORY:]
@@ -2055,10 +2095,15 @@ class Read(NamedTuple):
 class Search:
     """Reads what an unknown page may have, in at most MAX_SEARCH requests."""
 
-    def __init__(self, page: str, fetcher: Fetcher, timeout: float) -> None:
+    def __init__(
+        self, page: str, fetcher: Fetcher, timeout: float, patient: bool
+    ) -> None:
         self.page, self.fetcher, self.due = page, fetcher, time.monotonic() + timeout
+        self.patient = patient  # is it better to come again than to miss a source?
         self.front = self.why = ""  # the page's HTML; what is wrong with it
+        self.public = False  # was a public host asked? Then no private one will be
         self.tried: dict[str, Read | None] = {}
+        self.passing: dict[str, PollError] = {}  # what may be over in a moment
 
     def read(self, path: str) -> Read | None:
         """Return what can be read at *path*; PollError if nothing can be anywhere."""
@@ -2068,7 +2113,10 @@ class Search:
         self.tried[url], moved = None, ""
         try:
             left = max(0.1, self.due - time.monotonic())  # for all of them together
-            response = self.fetcher.fetch(url, timeout=left, retry=False)
+            response = self.fetcher.fetch(
+                url, timeout=left, retry=False, public=self.public
+            )
+            self.public = response.public
             host, new = (urlsplit(each).netloc for each in (url, response.moved_to))
             moved = " (it moved to %s)" % new if new not in ("", host) else ""
             body = response.body or bytearray()
@@ -2083,23 +2131,31 @@ class Search:
             if not exc.status or exc.retry_after is not None:
                 raise  # it is not a matter of the path
             self.why = self.why or str(exc) + moved
+            self.passing.update({url: exc} if exc.passing and self.patient else {})
         return self.tried[url]
 
     def take(self, platform: str, name: str = "") -> list[Read]:
         """Return the sources that *platform* has on this page."""
         reads = []
         for group in PLATFORMS.get(platform, ()):
-            for path in group if name or "%s" not in group[0] else ():
-                read = self.read(path.replace("%s", name))
+            paths = group if name or "%s" not in group[0] else ()
+            for path in (path.replace("%s", name) for path in paths):
+                read = self.read(path)
                 if read and read.page.platform in (platform, "feed"):
                     reads.append(read)
                     break
+                if urljoin(self.page, path) in self.passing:
+                    raise self.passing[urljoin(self.page, path)]
         return reads
 
     def judge(self, path: str) -> list[Read]:
         """Return the sources of the page that the document at *path* is from."""
         read = self.read(path)
-        return self.take(read.page.platform) or [read] if read else []
+        kinds = [read.page.platform] if read else []
+        if kinds == ["feed"]:  # an empty one is like any other
+            kinds = [kind for kind, groups in PLATFORMS.items() if path in groups[0]]
+        found = max(map(self.take, kinds), key=len, default=[])
+        return found or [read] if read else []
 
     def hinted(self, text: str) -> list[Read]:
         """Return the sources that the page's address or HTML gives away."""
@@ -2119,10 +2175,13 @@ class Search:
 
 
 def find_sources(
-    page: str, fetcher: Fetcher, timeout: float = TIMEOUT
+    page: str, fetcher: Fetcher, timeout: float = TIMEOUT, patient: bool = False
 ) -> tuple[str, list[Read]]:
-    """Return the platform of a page, and its sources: those of the first that reads."""
-    search = Search(page, fetcher, timeout)
+    """Return the platform of a page, and its sources: those of the first that reads.
+
+    Raises PollError, if *patient* also for a source that is there but fails for now.
+    """
+    search = Search(page, fetcher, timeout, patient)
     reads = search.hinted(page) or search.judge("/api/v2/summary.json")
     reads = reads or search.judge("/") or search.hinted(search.front)
     paths = [group[0][0] for name, group in PLATFORMS.items() if name not in HINTS]
@@ -2209,7 +2268,8 @@ class Watcher:
         many = 0.3 * sum(1 / provider.interval for provider in config.providers)
         many = min(round(many), 8 * WORKERS)
         self._workers = config.workers or max(WORKERS, many)
-        self.fetcher = Fetcher(self._workers, config.max_size)
+        count = len(config.providers)
+        self.fetcher = Fetcher(self._workers, config.max_size, count)
         self.on_poll: Callable[[Watch, Poll], None] = lambda watch, result: None
         self.failed = False  # could any source not be read?
         self.hung = False  # is any worker beyond recall?
@@ -2227,9 +2287,10 @@ class Watcher:
         self._recent: dict[str, float] = {}  # when providers last had news
         self._suppressed: dict[str, collections.Counter[str]] = {}  # by the filters
         self._suppressed_at = time.monotonic()  # when that was last said
-        self.adopt(config.providers, state.providers if state else {})
+        self._stored = state.providers if state else {}
+        self.adopt(config.providers)
 
-    def adopt(self, providers: Iterable[Provider], stored: Mapping[str, str]) -> None:
+    def adopt(self, providers: Iterable[Provider]) -> None:
         """Watch *providers* and nothing else; what is watched already goes on.
 
         What has changed does so when it is polled next, for a worker may have it now.
@@ -2239,7 +2300,8 @@ class Watcher:
         for name, provider in self._providers.items():
             watch = self.watches.get(name)
             if not watch or watch.provider != provider and watch.due < math.inf:
-                watch = watch or Watch(provider, json.loads(stored.get(name, "{}")))
+                stored = json.loads(self._stored.get(name, "{}"))
+                watch = watch or Watch(provider, stored)
                 self.watches[name] = watch
                 self._arm(watch, time.monotonic())
 
@@ -2301,7 +2363,7 @@ class Watcher:
 
     def _reload(self, reload: Callable[[], Config]) -> None:
         try:
-            self.adopt(reload().providers, {})
+            self.adopt(reload().providers)
             log.info("configuration reloaded: %d providers", len(self._providers))
         except ConfigError as exc:
             log.error("configuration not reloaded: %s", exc)
@@ -2340,7 +2402,9 @@ class Watcher:
             del self.watches[name]
             return
         if provider != watch.provider:
-            watch = Watch(provider, watch.stored())
+            kept = {source.slot: source for source in watch.sources}
+            watch = Watch(provider, json.loads(watch.stored()))
+            watch.sources = [kept.get(each.slot, each) for each in watch.sources]
         self.watches[name], watch.began = watch, now
         try:
             self._flying[self._pool.submit(poll, watch, self.fetcher)] = watch
@@ -2372,7 +2436,7 @@ class Watcher:
             counts.update(result.suppressed)
         if once or now - watch.handed_at > REMEMBER:
             watch.handed_at = now
-            stored = dumps(watch.stored()) if self._remember else None
+            stored = watch.stored() if self._remember else None
             if result.events or stored:
                 self._outbox.put(Batch(name, result.events, stored))
         if not once:  # missed turns are skipped
@@ -2498,6 +2562,7 @@ class Printer(threading.Thread):
         self.inbox: queue.Queue[Batch | None] = queue.Queue()
         self.failure = ""
         self.on_failure: Callable[[], None] = lambda: None
+        self.steps, self.saving = 0, False  # events taken; is the state being written?
         self._tell, self._state = tell, state
 
     def run(self) -> None:
@@ -2515,6 +2580,14 @@ class Printer(threading.Thread):
                 ready = self._commit(batches)
                 batches = []
 
+    def drain(self, linger: float | None) -> None:
+        """Wait for the end: for as long as it gets on, if *linger* is not None."""
+        self.inbox.put(None)
+        steps, until = -1.0, time.monotonic() + SAVING
+        while self.is_alive() and (self.saving or self.steps > steps):
+            steps = self.steps if time.monotonic() < until else math.inf
+            self.join(linger)
+
     def _commit(self, batches: Sequence[Batch]) -> float:
         """Tell and save; return when to do so again."""
         stored: dict[str, str] = {}
@@ -2526,7 +2599,9 @@ class Printer(threading.Thread):
         began = time.monotonic()
         if stored or self._state.failing:
             self._state.providers.update(stored)
+            self.saving = True
             self._state.save()
+            self.saving = False
             now = time.monotonic()
             return now + max(1.0, 5 * (now - began))  # a large state is a burden
         return began
@@ -2540,6 +2615,7 @@ class Printer(threading.Thread):
             self.on_failure()
         except Exception:  # of the program that we are part of
             log.exception("[%s] an event was not taken", event.provider)
+        self.steps += 1
 
 
 class Monitor:
@@ -2630,8 +2706,7 @@ class Monitor:
         try:
             self.watcher.run(once, **more)
         finally:
-            self.printer.inbox.put(None)
-            self.printer.join(linger)
+            self.printer.drain(linger)
             lost = "nobody reads it" if self.printer.is_alive() else ""
             self.failure = self.printer.failure or lost
             self.complete = not (self.watcher.failed or self._state.failing)
@@ -2687,6 +2762,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run.leave(status)
 
 
+def trim() -> None:
+    """Give back memory that is free, such as what compiling this took."""
+    with contextlib.suppress(OSError, AttributeError):  # where glibc is
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def claim_resources() -> None:
     """Have as many descriptors as we may, and memory given back once it is free."""
     with contextlib.suppress(ValueError, OSError):
@@ -2695,6 +2776,7 @@ def claim_resources() -> None:
     with contextlib.suppress(OSError, AttributeError):  # where glibc is
         ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD, mallopt(3)
         ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX: else one for each thread
+    trim()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -2859,6 +2941,8 @@ class Run:
             self.found[provider.name] = troubles, text
         if not self.survey or (reads and not result.failed):
             self.waiting.pop(provider.name, None)
+            if was_waiting and not self.waiting:
+                trim()
         if was_waiting and sys.stderr and sys.stderr.isatty():
             count = len(self.waiting)
             left = "%d provider(s) to read" % count if count else ""

@@ -970,7 +970,7 @@ def test_a_tls_context_is_made_once_for_all_hosts_and_proxies(
 ):
     server, bundle = tls
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    fetcher, contexts, tunnels = make_fetcher(), [], []
+    contexts, tunnels = [], []
 
     def tunnel(exchange):
         """Be a proxy that leads to the server, for one connection."""
@@ -990,12 +990,16 @@ def test_a_tls_context_is_made_once_for_all_hosts_and_proxies(
             contexts.append(self.context)
             super().do_handshake(*args, **kwargs)
 
-    fetcher._adapter.context.sslsocket_class = Noted
-    assert fetcher.fetch(server.url("healthy", scheme="https")).body
-    assert fetcher.fetch(server.url("healthy", host="localhost", scheme="https")).body
     with FaultServer() as proxy:
         monkeypatch.setattr("faults.not_found", tunnel)
         monkeypatch.setenv("https_proxy", "http://127.0.0.1:%d" % proxy.port)
+        monkeypatch.setenv("no_proxy", "*")
+        fetcher = make_fetcher()
+        fetcher._adapter.context.sslsocket_class = Noted
+        for host in ("127.0.0.1", "localhost"):
+            url = server.url("healthy", host=host, scheme="https")
+            assert fetcher.fetch(url).body
+        monkeypatch.delenv("no_proxy")
         url = server.url("healthy/b", scheme="https")
         assert fetcher.fetch(url).body
     assert len(contexts) == 3 and set(contexts) == {fetcher._adapter.context}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import pathlib
 import threading
 from typing import List, NamedTuple
@@ -194,7 +195,7 @@ def test_the_page_of_status_io_is_named_in_its_html(site, fetcher, monkeypatch):
     watch = Watch(Provider("Acme", (page.url,), "status.io"), {})
     assert [source.url for source in watch.sources] == [page.url]
     assert not poll(watch, fetcher).failed
-    stored = watch.stored()
+    stored = json.loads(watch.stored())
     assert stored["found"] == [api.url + "/1.0/status/" + name]
     again = Watch(Provider("Acme", (page.url,), "status.io"), stored)
     assert [source.url for source in again.sources] == stored["found"]

@@ -540,11 +540,16 @@ def test_a_page_is_searched_in_the_order_told():
     assert places == sorted(places)
 
 
-def test_a_page_whose_address_changes_is_asked_at_the_new_one():
+def test_a_page_whose_address_changes_is_searched_anew():
+    assert "Where a page's address changes, its sources are found anew" in README
     old = Provider("Acme", ("http://127.0.0.1:1",))
-    stored = statuswatch.Watch(old, {"found": ["/feed.rss"]}).stored()
-    watch = statuswatch.Watch(old._replace(urls=("http://127.0.0.1:2",)), stored)
-    assert [source.url for source in watch.sources] == ["http://127.0.0.1:2/feed.rss"]
+    watch = statuswatch.Watch(old, {})
+    watch.sources = [statuswatch.Source("http://127.0.0.1:1/feed.rss")]
+    stored = json.loads(watch.stored())
+    for url in ("http://127.0.0.1:1", "http://127.0.0.1:2"):
+        watch = statuswatch.Watch(old._replace(urls=(url,)), stored)
+        expected = stored["found"] if url == old.urls[0] else [""]
+        assert [source.url for source in watch.sources] == [url + expected[0]]
 
 
 def test_the_places_of_the_file_are_those_that_are_searched(monkeypatch, tmp_path):
@@ -793,7 +798,7 @@ def test_the_state_file_is_as_described(tmp_path):
     state = statuswatch.StateFile(str(tmp_path / "state.json"))
     watch = statuswatch.Watch(Provider("Acme", ("http://127.0.0.1:9",)), {})
     watch.memory = Tracker(watch.provider, "", NOW).memory()
-    state.providers["Acme"] = json.dumps(watch.stored())
+    state.providers["Acme"] = watch.stored()
     state.save()
     (line,) = state.path.read_text(encoding="ascii").splitlines()
     stored = json.loads(line)
@@ -863,7 +868,7 @@ def test_the_numbers_in_the_text_are_those_of_the_module():
         (sw.MOVED, "kept in mind after %d times"),
         (sw.MAX_SEARCH, "at most %d addresses are asked, in this order"),
         (sw.GONE, "looked for anew after more than %d failures in a row"),
-        (sw.GONE, "have failed more than %d times in a row"),
+        (sw.GONE, "polled on until it has failed more than %d times"),
         (sw.MAX_PARTS, "the latest %d updates are read"),
         (sw.EXEC_TIMEOUT, "It has %d seconds; then it is killed"),
         (sw.EXEC_LINGER, "what still waits has %d seconds in all"),
