@@ -2762,12 +2762,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run.leave(status)
 
 
-def trim() -> None:
-    """Give back memory that is free, such as what compiling this took."""
-    with contextlib.suppress(OSError, AttributeError):  # where glibc is
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def claim_resources() -> None:
     """Have as many descriptors as we may, and memory given back once it is free."""
     with contextlib.suppress(ValueError, OSError):
@@ -2776,7 +2770,6 @@ def claim_resources() -> None:
     with contextlib.suppress(OSError, AttributeError):  # where glibc is
         ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD, mallopt(3)
         ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX: else one for each thread
-    trim()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -2941,8 +2934,6 @@ class Run:
             self.found[provider.name] = troubles, text
         if not self.survey or (reads and not result.failed):
             self.waiting.pop(provider.name, None)
-            if was_waiting and not self.waiting:
-                trim()
         if was_waiting and sys.stderr and sys.stderr.isatty():
             count = len(self.waiting)
             left = "%d provider(s) to read" % count if count else ""
