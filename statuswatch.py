@@ -84,7 +84,7 @@ log.addHandler(logging.NullHandler())
 USER_AGENT = f"statuswatch/{__version__} (+https://github.com/statuswatch/statuswatch)"
 INTERVAL, POLITE = 30.0, 10.0  # seconds between polls; caches hold a page for about 10
 TIMEOUT = 20.0  # seconds for one source: attempts, redirects and addresses together
-MAX_SIZE = 5_000_000  # bytes of a decoded body; the largest real page seen has 0.7 MB
+MAX_SIZE = 5_000_000  # bytes of a decoded body; the largest real page seen has 1.4 MB
 MAX_NODES = 60_000  # XML tags and attributes, or JSON values; 29,000 are real
 MAX_PARTS = 200  # updates and names of an incident, the latest; 36 are real
 LARGE, MAX_LARGE = 500_000, 4  # bytes of a body of which so many are in memory at once
@@ -315,6 +315,9 @@ def parse_config(text: str, path: str, interval: float | None = None) -> Config:
                     raise ValueError("unknown key, known: %s" % ", ".join(keys))
                 convert = parse_line if section == "providers" else parse_value
                 values[section][key] = convert(key, value or "")
+    except AttributeError as exc:  # of configparser before Python 3.13
+        words = "%s: a line without = has an indented line below it"
+        raise ConfigError(words % path) from exc
     except (configparser.Error, ValueError) as exc:
         place = "%s: %s: " % (path, where) if isinstance(exc, ValueError) else ""
         line = re.sub(r"://\S+", "://...", place + str(exc))  # URLs may have secrets
@@ -346,9 +349,11 @@ def parse_value(key: str, text: str) -> Any:
     expected = "a name"
     with contextlib.suppress(ValueError, KeyError):
         if key in (*SETTINGS, "hold"):
-            expected = "a number above 0" if key != "hold" else "a number, 0 or above"
-            number = int(text) if key in SETTINGS[2:] else float(text)
-            if 0 < number < 1e9 or number == 0 and key == "hold":
+            whole, hold = key in SETTINGS[2:], key == "hold"
+            expected = "a whole number above 0" if whole else "a number above 0"
+            expected = "a number, 0 or above" if hold else expected
+            number = int(text) if whole else float(text)
+            if 0 < number < 1e9 or number == 0 and hold:
                 return number
         elif key == "maintenance":
             expected = "yes or no"
@@ -453,8 +458,11 @@ def marked(markup: str) -> str:
 
 # --- Parsing: bytes -> Page. Pure: no clock, no network, no logging. ---
 
-_CODECS = re.compile(  # of text; Python has others, some slow on purpose (punycode)
-    r"(?i)utf|ucs|iso|8859|latin|windows|cp\d|koi8|big5|gb|euc|shift|sjis|ascii|us-"
+# Of text; Python has others, some slow on purpose (punycode). Of UTF-16 and UTF-32 the
+# first bytes tell; what is declared so is often UTF-8.
+_CODECS = re.compile(
+    r"(?i)utf(?!.?16|.?32)|iso|8859|latin|windows|cp\d|koi8|big5|gb|euc|shift|sjis|"
+    "ascii|us-"
 )
 _ENCODING = re.compile(r"""(?i)(?:encoding|charset)\s*=\s*["']?([\w.:-]+)""")
 # XML namespaces of what feeds are made of, and those that are too long to be any.
@@ -469,17 +477,22 @@ _ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _ISO_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?\s*([Zz]|[+-]\d\d:?\d\d)?)?$"
+    r"(?i)(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:[.,]\d+)?"
+    r"\s*(?:Z|UTC|([+-]\d\d):?(\d\d)?)?)?$"
 )
+_ZONE = re.compile(r"(?:GMT|UTC)?([+-])(\d{1,2}):?(\d\d)?$")
 _SHORT_TIME = re.compile(
     r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), ?(\d\d):(\d\d)(?::\d\d)? ?(\S{0,9})$"
 )
 _ZONES = """WET+0000 WEST+0100 BST+0100 CET+0100 CEST+0200 EET+0200 EEST+0300 MSK+0300
     IST+0530 SGT+0800 HKT+0800 JST+0900 KST+0900 AEST+1000 AEDT+1100 NZST+1200 NZDT+1300
-    BRT-0300 AKST-0900 HST-1000 GMT+0+0000"""  # email.utils knows those of RFC 822
+    BRT-0300 AKST-0900 HST-1000"""  # email.utils knows those of RFC 822
 _OFFSETS = {zone[:-5]: zone[-5:] for zone in _ZONES.split()}
 # In marked text: Statuspage's update, incident.io's status and list of components.
-_UPDATE = re.compile(r"\x01([^\x01\x02]*)\x02\s*\x03([^\x03\x04]*)\x04\s*-?([^\x01]*)")
+_UPDATE = re.compile(
+    r"\x01([^\x01\x02]*)\x02\s*\x03([^\x03\x04]*)\x04\s*-?"
+    r"((?:[^\x01]+|\x01(?![^\x01\x02]*\x02\s*\x03))*)"
+)
 _STATUS = re.compile(r"\s*\x03([^\x03\x04:]*):([^\x03\x04]*)\x04")
 _PLAN = "\x03THIS IS A SCHEDULED EVENT"
 _NAMES = re.compile(r"\x03[^\x03\x04]*\x04\s*((\x05[^\x05\x06]*\x06\s*)+)$")
@@ -490,7 +503,7 @@ _PATH = re.compile(
 # Of feeds with an entry for each update: an id of AWS, which is of a service and a
 # second; in titles how it stands, and that with what is not the incident's.
 _AWS_ID = re.compile(r"status\.aws\.amazon\.com/#([\w-]+)_\d+$")
-_FLAP = re.compile(r" (?:went down|recovered)\b")
+_FLAP = re.compile(r" (?:went down|recovered)$")
 _OVER = re.compile(r"(?i)\[resolved\]|recovered|operating normally")
 _EDGE = re.compile(
     r"(?i)^(?:service [a-z ]+|informational message): |\[resolved\]|" + _FLAP.pattern
@@ -560,12 +573,16 @@ def parse_time(text: str, near: datetime | None = None) -> datetime | None:
                         return at
             return None
         if iso:
-            zone = (iso[3] or "Z").upper().replace("Z", "+00:00")
-            text = "%sT%s%s:%s" % (iso[1], iso[2] or "00:00:00", zone[:3], zone[-2:])
+            date, clock, seconds, hours, minutes = iso.groups()
+            text = "%sT%s%s" % (date, clock or "00:00", seconds or ":00")
+            text += "%s:%s" % (hours or "+00", minutes or "00")
             return datetime.fromisoformat(text).astimezone(UTC)
-        if len(text) == 10 and text.isdecimal():
-            return datetime.fromtimestamp(int(text), UTC)
-        start, _, zone = re.sub(r"( [+-]\d\d)$", r"\g<1>00", text).rpartition(" ")
+        if len(text) in (10, 13) and text.isdecimal():  # seconds, or milliseconds
+            return datetime.fromtimestamp(int(text[:10]), UTC)
+        start, _, zone = text.rpartition(" ")
+        offset = _ZONE.match(zone.upper())
+        if offset:
+            zone = "%s%02d%s" % (offset[1], int(offset[2]), offset[3] or "00")
         text = "%s %s" % (start, _OFFSETS.get(zone.upper(), zone))
         at = email.utils.parsedate_to_datetime(text)
         return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
@@ -652,19 +669,22 @@ FORMS = (
          "components", "page", "components"),
     Form("statuspage", "page.id components !status|page.id incidents !status|"
          "page.id scheduled_maintenances !status|incidents.incident_updates !page",
-         "incidents= scheduled_maintenances=", "components", "page", "incidents", 50),
+         "incidents= scheduled_maintenances=", "components", "page",
+         "page.id incidents", 50),
     # incident.io shows these, too; the next is what its own pages are made of.
-    Form("incident.io", "public_url|page_url|incident.status_page_id|"
-         "incidents.status_page_id !page", "incident. incidents ongoing_incidents "
+    Form("incident.io", "public_url name|ongoing_incidents scheduled_maintenances|"
+         "incident.status_page_id|incidents.status_page_id !page|"
+         "incidents.updates.to_status !page", "incident. incidents ongoing_incidents "
          "scheduled_maintenances=scheduled in_progress_maintenances=in_progress",
-         "components", complete="public_url|page_url"),
+         "components", complete="public_url|ongoing_incidents"),
     # instatus.com/help/api/public-data
-    Form("instatus", "page.status !page.id|components.description !page !status|"
-         "components.isParent !page !status",
-         "activeIncidents activeMaintenances=scheduled", "components", "page"),
+    Form("instatus", "page.status page.url !page.id|"
+         "components.status components.description !page !status|"
+         "components.status components.isParent !page !status",
+         "activeIncidents activeMaintenances=scheduled", "components", "page", "page"),
     Form("cachet", "meta.pagination data.message", "data", window=20, states=_words(
          "scheduled=0 investigating=1 identified=2 monitoring=3 resolved=4")),
-    Form("cachet", "meta.pagination data", "", "data", codes=_words(
+    Form("cachet", "meta.pagination data.status", "", "data", complete="-", codes=_words(
          "operational=1 degraded_performance=2 partial_outage=3 major_outage=4")),
     Form("betterstack", "data.attributes.aggregate_state", "status_report",
          "status_page_resource", "data"),
@@ -678,12 +698,12 @@ FORMS = (
          states=_words("resolved=0 investigating=1,2,3")),
     Form("google", "list.external_desc", "list", end="end"),
     Form("slack", "active_incidents|list.notes", "active_incidents list", window=500),
-    Form("salesforce", "list.isActive", "list.Incidents list.Maintenances=scheduled",
-         "list", end="IncidentImpacts.endTime"),
+    Form("salesforce", "list.isActive list.key", "list.Incidents "
+         "list.Maintenances=scheduled", "list", end="IncidentImpacts.endTime"),
     Form("uptime-kuma", "config publicGroupList",
          "incident. incidents maintenanceList=scheduled",
          "publicGroupList.monitorList", "config"),
-    Form("uptime-kuma", "heartbeatList", "", "beats", codes=_words(
+    Form("uptime-kuma", "heartbeatList", "", "beats", complete="-", codes=_words(
         "major_outage=0 operational=1 =2 under_maintenance=3")),
 )
 # Where the same stands on different platforms, in the order in which to look.
@@ -694,9 +714,11 @@ _STANDING = "explicit_status|status_code|status|aggregate_state"
 _UPDATES = ("incident_updates|updates|messages|event_log|notes|IncidentEvents|"
             "MaintenanceEvents|most_recent_update.")
 _STATE = "to_status|state|status|type|affected_resources.status"
-_BODY = "body|message_string|details|message|text|content|description"
+_BODY = ("body|message_string|details|message|last_update_message|text|content|"
+         "description")
 _AT = ("display_at|published_at|when|datetime|date_created|createdAt|created_at|"
-       "timestamp|updatedAt|updated_at|started|start|starts_at|begin|date|createdDate")
+       "timestamp|last_update_at|updatedAt|updated_at|started|start|starts_at|begin|"
+       "date|createdDate")
 _IMPACT = "impact|severity|IncidentImpacts.severity"
 _AFFECTED = ("components.name|affected_components.name|affected_products.title|"
              "services|components_affected.name|serviceKeys|"
@@ -729,7 +751,7 @@ def parse_json(document: Any) -> Page | None:
     if not form:
         return None
     head = _get(document, form.page, dict) or document
-    key, url = clean(_get(head, _ID)), web(_get(head, _URL))
+    key, url = clean(_get(head, _ID))[:MAX_TEXT], web(_get(head, _URL))
     platform = "incident.io" if _ULID.fullmatch(key) else form.platform
     components, incidents = [], []
     codes = {**_CODES, **form.codes}
@@ -745,6 +767,8 @@ def parse_json(document: Any) -> Page | None:
         for row in _get(document, path, list):
             incident = _incident(row, form, state, names)
             planned = incident.maintenance or "aintenance" in path
+            if planned and incident.id.isdecimal():  # it may be an incident's, too
+                incident = incident._replace(id="maintenance-" + incident.id)
             link = incident.url or "%s/incidents/%s" % (url.rstrip("/"), incident.id)
             incidents.append(incident._replace(maintenance=planned, url=web(link)))
     over = len(incidents) >= form.window or any(e.status in DONE for e in incidents)
@@ -771,7 +795,7 @@ def _incident(
 
     def update_of(each: dict[str, Any], key: str, status: str) -> Update:
         body, at = clean(marked(_get(each, _BODY))), parse_time(_get(each, _AT))
-        return Update(key, status, body, at)
+        return Update(clean(key)[:MAX_TEXT], status, body, at)
 
     updates = [
         update_of(each, _get(each, "id|created"), status_of(each, _STATE))
@@ -795,7 +819,9 @@ def _incident(
         ids = _get(row, _AFFECTED_IDS, tuple)
         affected = tuple(names[key] for key in ids if key in names) or None
     about = affected, _IMPACTS.get(impact, impact), planned, _get(row, _URL)
-    return Incident(_id(row), clean(_get(row, _NAME)), status, tuple(updates), *about)
+    link = _PATH.search(_get(row, _URL))  # R9
+    key = _id({"id": link[2]} if link else row)
+    return Incident(key, clean(_get(row, _NAME)), status, tuple(updates), *about)
 
 
 def _merged(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
@@ -837,10 +863,12 @@ def _joined(document: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     rows = _get(document, "included", list)  # of Better Stack (jsonapi.org)
     parts = [{**_get(row, "attributes", dict), "id": row.get("id")} for row in rows]
-    by_id = {_get(part, "id"): part for part in parts}
+    updates = (p for r, p in zip(rows, parts) if r.get("type") == "status_update")
+    by_id = {_get(part, "id"): part for part in updates}
     for row, part in zip(rows, parts):
         ids = _get(row, "relationships.status_updates.data.id", tuple)
-        part["updates"] = [by_id[key] for key in ids if key in by_id]
+        # Each is one report's, and once: else a few bytes would be many texts.
+        part["updates"] = [by_id.pop(key) for key in ids if key in by_id]
         found.setdefault(_get(row, "type"), []).append(part)
     for key in _get(document, "heartbeatList", dict):  # of Uptime Kuma, the latest last
         beats = _get(document["heartbeatList"], key, list)[-1:]
@@ -851,7 +879,7 @@ def _joined(document: Any) -> dict[str, Any]:
         # An incident of AWS is that of a service and a minute: seconds changed. Its
         # text has all its updates, the oldest first.
         minute = str(parse_time(_get(row, "date")))[:16]
-        texts = _get(row, "description").split("<div>")[:0:-1]
+        texts = _get(row, "description").rsplit("<div>", MAX_PARTS)[:0:-1]
         row.update(id="%s %s" % (_get(row, "service"), minute))
         row.update(messages=[{"details": text} for text in texts])
     return {**document, **found}
@@ -887,7 +915,7 @@ def _step(value: Any, key: str) -> Any:
     if not isinstance(value, list):
         return None
     found = [row.get(key) for row in _get({"a list": value}, "a list", list)]
-    lists = [part if isinstance(part, list) else [part] for part in found]
+    lists = (part if isinstance(part, list) else [part] for part in found)
     parts = [part for each in lists for part in each if part is not None]
     return parts if parts or not value else None
 
@@ -928,7 +956,7 @@ def parse_feed(root: Element) -> Page | None:
     entries = [_entry(entry, whose) for path in paths for entry in root.findall(path)]
     platforms = {"azure"} if azure else {platform for platform, _, _ in entries}
     platform, link = platforms.pop() if len(platforms) == 1 else "feed", _link(head)
-    host = re.search(r"(?:://|^tag:)([\w.-]+)", link or _first(head, "id"))
+    host = re.search(r"(?:://|^tag:)([\w.-]{1,253})", link or _first(head, "id"))
     key = host[1].lower() if host and platform != "feed" else ""
     key = "azure" if azure else key  # its hosts take turns
     times = [parse_time(_first(head, "updated", "lastbuilddate", "pubdate"))]
@@ -1440,10 +1468,11 @@ def find_troubles(
     provider: Provider, reads: Sequence[tuple[Source, Page]], now: datetime
 ) -> list[Event]:
     """Return what is not well: an event for each, dated to when that began."""
-    tracker = Tracker(provider._replace(hold=0.0), "", now)
+    tracker = Tracker(provider._replace(hold=0.0, events=TYPES), "", now)
     for source, page in reads:  # as if all had been well until now
-        well = [row._replace(status="operational", at=None) for row in page.components]
-        tracker.observe([(source, Page("", components=tuple(well)))])
+        rows = [row for row in page.components if row.status]
+        well = tuple(row._replace(status="operational", at=None) for row in rows)
+        tracker.observe([(source, Page("", components=well))])
     tracker.observe(reads)
     latest: dict[tuple[str | None, str | None], Event] = {}
     for event in tracker.events:
@@ -1534,7 +1563,7 @@ def format_probe(
     known = {incident.id for _, page in reads for incident in page.incidents}
     count = sum(event.incident_id is not None for event in troubles)
     lines.append("incidents: %d, %d open" % (len(known), count))
-    host = re.sub(r"^(www|status)\.(?=.*\.)", "", urlsplit(url).netloc)
+    host = re.sub(r"^(www|status)\.(?=.*\.)", "", urlsplit(url).hostname or "")
     name = re.sub("(?<=.)-?status$", "", host.split(".")[0]).capitalize()
     urls = [redact(source.url) for source, _ in reads]
     usual = is_page(url) and platform in PLATFORMS
@@ -2159,16 +2188,13 @@ class Search:
 
     def hinted(self, text: str) -> list[Read]:
         """Return the sources that the page's address or HTML gives away."""
-        for platform, hint in HINTS.items():
-            match = re.search(hint, text)
-            reads = self.take(platform, match[1]) if match else []
-            if reads:
-                return reads
-        return []
+        found = ((kind, re.search(hint, text)) for kind, hint in HINTS.items())
+        taken = (self.take(kind, match[1]) for kind, match in found if match)
+        return next(filter(None, taken), [])
 
     def alternates(self) -> list[str]:
         """Return the addresses of the feeds that the page's HTML links to."""
-        tags = re.findall("(?i)<link [^<>]*>", self.front)
+        tags = re.findall(r"(?i)<link\s[^<>]*>", self.front)
         signs = r"(?i)(?=.*rel=.?alternate)(?=.*/(?:rss|atom)).*href=[\"']?([^\"'\s>]+)"
         found = (re.match(signs, tag, re.DOTALL) for tag in tags)
         return [html.unescape(match[1]) for match in found if match]
@@ -2839,6 +2865,7 @@ def read_config(options: argparse.Namespace) -> Config:
         for url in urls:
             url = url if "://" in url or not options.probe else "https://" + url
             name = urlsplit(redact(url)).netloc.strip("[") or "page"
+            name = "page" if name in SECTIONS else name
             lines["%s (%d)" % (name, len(lines)) if name in lines else name] = url
         text = "[providers]\n" + "".join("%s = %s\n" % line for line in lines.items())
         config = parse_config(text, "command line", options.interval)
@@ -2932,6 +2959,10 @@ class Run:
             troubles = find_troubles(provider, reads, datetime.now(UTC))
             text = format_probe(provider, reads, troubles)
             self.found[provider.name] = troubles, text
+        for source, error in result.failed if self.survey else ():
+            if not source.warned:  # even if it may be our own network
+                log.warning("[%s] %s: %s", provider.name, redact(source.url), error)
+                source.warned = True
         if not self.survey or (reads and not result.failed):
             self.waiting.pop(provider.name, None)
         if was_waiting and sys.stderr and sys.stderr.isatty():
