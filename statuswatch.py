@@ -684,8 +684,9 @@ FORMS = (
          "activeIncidents activeMaintenances=scheduled", "components", "page", "page"),
     Form("cachet", "meta.pagination data.message", "data", window=20, states=_words(
          "scheduled=0 investigating=1 identified=2 monitoring=3 resolved=4")),
-    Form("cachet", "meta.pagination data.status", "", "data", complete="-", codes=_words(
-         "operational=1 degraded_performance=2 partial_outage=3 major_outage=4")),
+    Form("cachet", "meta.pagination data.status", "", "data", complete="-",
+         codes=_words("operational=1 degraded_performance=2 "
+                      "partial_outage=3 major_outage=4")),
     Form("betterstack", "data.attributes.aggregate_state", "status_report",
          "status_page_resource", "data"),
     Form("status.io", "result.status_overall", "result.incidents "
@@ -766,9 +767,10 @@ def parse_json(document: Any) -> Page | None:
         state = state if sign else "investigating"  # what is just listed is open
         for row in _get(document, path, list):
             incident = _incident(row, form, state, names)
-            planned = incident.maintenance or "aintenance" in path
-            if planned and incident.id.isdecimal():  # it may be an incident's, too
+            listed = "aintenance" in path
+            if listed and incident.id.isdecimal():  # it may be an incident's, too
                 incident = incident._replace(id="maintenance-" + incident.id)
+            planned = incident.maintenance or listed
             link = incident.url or "%s/incidents/%s" % (url.rstrip("/"), incident.id)
             incidents.append(incident._replace(maintenance=planned, url=web(link)))
     over = len(incidents) >= form.window or any(e.status in DONE for e in incidents)
