@@ -1831,12 +1831,12 @@ class Fetcher:
             left = attempt.left()
             if len(body) > self.max_size:
                 raise FetchError("a body of over %d bytes" % self.max_size)
-            if unpack and unpack.unused_data:
-                break  # what comes after its end is copied again and again
             if len(body) > LARGE and not large:
                 with contextlib.suppress(queue.Empty):
                     self._large.get(timeout=left)
                     large = bool(weakref.finalize(body, self._large.put, None))
+            if unpack and unpack.unused_data:
+                break  # what comes after its end is copied again and again
         attempt.left()  # what was cut can look complete
         if status == 200 and unpack and not unpack.eof:
             raise FetchError("a body that ends too early")
@@ -2590,7 +2590,8 @@ class Printer(threading.Thread):
         self.inbox: queue.Queue[Batch | None] = queue.Queue()
         self.failure = ""
         self.on_failure: Callable[[], None] = lambda: None
-        self.steps, self.saving = 0, False  # events taken; is the state being written?
+        self.steps = 0  # events taken and states saved
+        self.saved_by = -math.inf  # monotonic: until when its write is waited for
         self._tell, self._state = tell, state
 
     def run(self) -> None:
@@ -2611,9 +2612,11 @@ class Printer(threading.Thread):
     def drain(self, linger: float | None) -> None:
         """Wait for the end: for as long as it gets on, if *linger* is not None."""
         self.inbox.put(None)
-        steps, until = -1.0, time.monotonic() + SAVING
-        while self.is_alive() and (self.saving or self.steps > steps):
-            steps = self.steps if time.monotonic() < until else math.inf
+        steps = -1
+        while self.is_alive() and (
+            time.monotonic() < self.saved_by or self.steps > steps
+        ):
+            steps = self.steps
             self.join(linger)
 
     def _commit(self, batches: Sequence[Batch]) -> float:
@@ -2627,9 +2630,9 @@ class Printer(threading.Thread):
         began = time.monotonic()
         if stored or self._state.failing:
             self._state.providers.update(stored)
-            self.saving = True
+            self.saved_by = began + SAVING
             self._state.save()
-            self.saving = False
+            self.steps, self.saved_by = self.steps + 1, -math.inf  # in this order
             now = time.monotonic()
             return now + max(1.0, 5 * (now - began))  # a large state is a burden
         return began

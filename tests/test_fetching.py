@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from urllib.parse import quote, urlsplit
@@ -1222,8 +1223,14 @@ def test_where_a_public_page_has_moved_to_must_stay_public(server, fetcher):
     assert "private address" in str(error) and server.requests == []
 
 
-def test_no_more_than_a_few_large_bodies_are_in_memory(server, fetcher, respond):
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip and more"])
+def test_no_more_than_a_few_large_bodies_are_in_memory(
+    server, fetcher, respond, packed
+):
     url = respond(200, b"x" * (statuswatch.LARGE + 1))
+    if packed:
+        body = gzip.compress(bytes(statuswatch.LARGE + 1)) + b"more"
+        url = respond(200, body, Content_Encoding="gzip")
     held = [fetcher.fetch(url) for _ in range(statuswatch.MAX_LARGE)]
     assert str(failure(fetcher, url, timeout=SOON)) == TOO_LATE
     gc.collect()
@@ -1231,3 +1238,142 @@ def test_no_more_than_a_few_large_bodies_are_in_memory(server, fetcher, respond)
     assert fetcher.fetch(url).body
     held.append(fetcher.fetch(url))  # what had waited in vain has left no room
     assert str(failure(fetcher, url, timeout=SOON)) == TOO_LATE
+
+
+@pytest.fixture
+def no_collection():
+    """What is in a cycle stays there."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("ends", ["cut", "too big"])
+def test_large_bodies_that_are_not_used_give_back_their_places_at_once(
+    make_fetcher, server, respond, answer, no_collection, ends
+):
+    fetcher = make_fetcher(2 * statuswatch.LARGE)
+    body = b"x" * (statuswatch.LARGE + 1)
+
+    def stalling(exchange):
+        exchange.head(200, [("Content-Length", "999999")])
+        exchange.send(body + bytes(65536))  # it is read in pieces of so many bytes
+        exchange.pause(0.1)
+        exchange.send(b"x")  # so that the cut comes before a time-out
+        exchange.hold()
+
+    url, timeout, words = answer(stalling), 0.15, "took longer than 0.15 s"
+    if ends == "too big":
+        url, timeout, words = (
+            respond(200, 2 * body),
+            LATE,
+            "a body of over 1000000 bytes",
+        )
+    for _ in range(statuswatch.MAX_LARGE + 1):
+        assert str(failure(fetcher, url, timeout=timeout)) == words
+    assert len(server.requests) == statuswatch.MAX_LARGE + 1
+    assert fetcher.fetch(respond(200, body), timeout=LATE).body
+
+
+def test_a_body_can_be_freed_while_another_takes_a_place(
+    fetcher, respond, monkeypatch, no_collection
+):
+    """A garbage collection can come at any moment, also in the middle of taking one."""
+    url = respond(200, b"x" * (statuswatch.LARGE + 1))
+    enter, freed = threading.Condition.__enter__, []
+
+    def entering(condition):
+        entered = enter(condition)
+        if sys._getframe(1).f_code.co_name == "acquire":
+            gc.collect()
+        return entered
+
+    cycle = [fetcher.fetch(url).body]
+    weakref.finalize(cycle[0], freed.append, True)
+    cycle.append(cycle)
+    del cycle
+    monkeypatch.setattr(threading.Condition, "__enter__", entering)
+    fetched = []
+    other = threading.Thread(
+        target=lambda: fetched.append(fetcher.fetch(url, timeout=LATE)), daemon=True
+    )
+    other.start()
+    other.join(LATE + 1)
+    assert fetched and not other.is_alive()
+    gc.collect()
+    assert freed
+    held = [fetcher.fetch(url, timeout=LATE) for _ in range(statuswatch.MAX_LARGE - 1)]
+    assert len(held) + 1 == statuswatch.MAX_LARGE
+
+
+@pytest.mark.parametrize("junk", [b"x" * 65536, b"x"], ids=["much", "little"])
+def test_what_comes_after_the_end_of_gzip_is_not_read(server, fetcher, answer, junk):
+    packed, sent = gzip.compress(b"{}"), []
+
+    def endless(exchange):
+        headers = [("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")]
+        exchange.head(200, headers)
+        exchange.reusable = True
+        exchange.send(b"%x\r\n%s\r\n" % (len(packed), packed))
+        while True:
+            exchange.send(b"%x\r\n%s\r\n" % (len(junk), junk))
+            sent.append(len(junk))
+
+    assert fetcher.fetch(answer(endless), timeout=LATE).body == b"{}"
+    assert sum(sent) < 20_000_000
+    # What it still has to say is no answer to the next request.
+    assert fetcher.fetch(server.url("healthy"), timeout=LATE).body
+    assert len(server.connections) == 2
+
+
+def test_an_endless_size_of_a_chunk_is_an_error_soon(server, fetcher, answer, no_waits):
+    sent = []
+
+    def endless(exchange):
+        exchange.head(200, [("Transfer-Encoding", "chunked")])
+        while True:
+            exchange.send(b"1" * 65536)
+            sent.append(65536)
+
+    error = failure(fetcher, answer(endless), timeout=LATE)
+    assert "took longer" not in str(error)
+    assert sum(sent) < 30_000_000  # what the buffers of three connections hold
+
+
+@pytest.mark.parametrize("size", [0, 1, 65536, 131072, 200_000])
+def test_a_body_in_chunks_is_all_there_and_its_connection_is_kept(
+    server, fetcher, answer, size
+):
+    body = b"0123456789" * 20_000
+
+    def chunked(exchange):
+        exchange.head(200, [("Transfer-Encoding", "chunked")])
+        for start in range(0, size, 30_000):
+            chunk = body[start : min(start + 30_000, size)]
+            exchange.send(b"%x;x=y\r\n%s\r\n" % (len(chunk), chunk))
+        exchange.send(b"0\r\nTrailer: x\r\n\r\n")
+        exchange.reusable = True
+
+    url = answer(chunked)
+    for _ in range(3):
+        assert fetcher.fetch(url).body == body[:size]
+    assert len(server.connections) == 1
+
+
+def test_the_environment_is_searched_for_proxies_once(server, monkeypatch):
+    asked = []
+    for module in (statuswatch, requests.utils):
+        name = module.__name__
+
+        def noted(name=name):
+            asked.append(name)
+            return {}
+
+        monkeypatch.setattr(module, "getproxies", noted, raising=False)
+    fetcher = Fetcher(1)
+    with contextlib.closing(fetcher._adapter):
+        for number in range(1, 4):
+            url = server.url("redirect?to=/healthy", host="127.0.1.%d" % number)
+            assert fetcher.fetch(url).body
+    assert asked == ["statuswatch"]

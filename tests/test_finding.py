@@ -11,6 +11,7 @@ from typing import List, NamedTuple
 import pytest
 import statuswatch
 from fakes import load_script
+from faults import FaultServer
 from statuswatch import (
     HINTS,
     MAX_SEARCH,
@@ -271,6 +272,51 @@ def test_a_feed_that_the_page_names_is_its_source(site, fetcher, tag):
     own = [groups[0][0] for name, groups in PLATFORMS.items() if name not in HINTS]
     wanted = list(dict.fromkeys([SUMMARY, "/", *own, "/news.rss"]))
     assert page.requests == wanted and len(wanted) <= MAX_SEARCH
+
+
+def test_a_feed_that_is_empty_may_be_of_any_platform_with_its_path(site, fetcher):
+    feed = b"""<feed xmlns="http://www.w3.org/2005/Atom"><title>Acme</title>
+    <id>https://acme.test/history</id><updated>2026-01-01T00:00:00Z</updated></feed>"""
+    page = site(404, {**FULL["instatus"], "/history.atom": feed})
+    del page.paths[SUMMARY]
+    found = find(page.url, fetcher)
+    assert paths_of(found, page.url) == [
+        "/history.atom",
+        "/summary.json",
+        "/v2/components.json",
+    ]
+    assert found.platform == "instatus" and is_usual(found, page.url)
+    assert len(page.requests) == len(set(page.requests)) <= MAX_SEARCH
+
+
+def test_a_feed_elsewhere_is_polled_with_its_query_after_a_restart(site, fetcher):
+    feeds = site(404, {"/rss?id=5": at("feed/rss-2.0.rss")})
+    link = '<link rel="alternate" type="application/rss+xml" href="%s/rss?id=5">'
+    page = site(404, {"/": (link % feeds.url).encode()})
+    watch = Watch(Provider("Acme", (page.url,)), {})
+    assert not poll(watch, fetcher).failed
+    watch = Watch(watch.provider, json.loads(watch.stored()))
+    page.requests.clear()
+    result = poll(watch, fetcher)
+    assert [source.url for source, _ in result.reads] == [feeds.url + "/rss?id=5"]
+    assert not result.failed and page.requests == []
+    assert feeds.requests == ["/rss?id=5"] * 2
+
+
+def test_a_public_page_does_not_name_a_feed_at_a_private_address(
+    site, fetcher, monkeypatch
+):
+    public = {"127.0.0.1"}
+    monkeypatch.setattr(statuswatch, "_is_public", lambda address: address in public)
+    link = '<link rel="alternate" type="application/rss+xml" href="%s">'
+    with FaultServer() as inside:
+        url = inside.url("forbidden", host="127.0.0.2")
+        page = site(404, {"/": (link % url).encode()})
+        with pytest.raises(FetchError, match="to a private address"):
+            find_sources(page.url, fetcher)
+        assert inside.requests == [] == inside.connections
+        public.clear()
+        assert paths_of(find(page.url, fetcher), url) == [""]
 
 
 # What is none.

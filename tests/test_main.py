@@ -481,6 +481,99 @@ def test_an_output_that_nobody_reads_is_1(capsys, fake, monkeypatch, exits):
     wait_for(lambda: "printer" not in [t.name for t in threading.enumerate()])
 
 
+@pytest.fixture
+def joins(monkeypatch):
+    """What is done before the printer is waited for once more; no time goes by."""
+    joins, join = [], statuswatch.Printer.join
+
+    def joined(printer, timeout=None):
+        if type(printer) is statuswatch.Printer and joins:
+            return joins.pop(0)()
+        join(printer, timeout)
+
+    monkeypatch.setattr(statuswatch.Printer, "join", joined)
+    return joins
+
+
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """Each write to the disk begins, then waits for the other event."""
+    begun, released = threading.Event(), threading.Event()
+    fsync = os.fsync
+
+    def slow(descriptor):
+        begun.set()
+        released.wait(BOUND)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    yield begun, released
+    released.set()
+    wait_for(lambda: "printer" not in [t.name for t in threading.enumerate()])
+
+
+def test_a_slow_disk_is_waited_for(capsys, fake, exits, slow_disk, joins):
+    begun, released = slow_disk
+    joins += [lambda: begun.wait(BOUND), begun.clear, begun.clear, released.set]
+    argv = ["--once", "--state", "state.json", "-q", fake.url + SUMMARY]
+    assert run(capsys, *argv) == (0, "", []) and joins == [] == exits
+    fake.do("component api major_outage")
+    code, out, _ = run(capsys, *argv)
+    assert code == 0 and "Major outage" in out
+
+
+def test_a_disk_that_hangs_is_waited_for_a_while(
+    capsys, fake, monkeypatch, exits, slow_disk
+):
+    waits, join = [], statuswatch.Printer.join
+
+    def joined(printer, timeout=None):
+        waits.append(timeout)
+        join(printer, timeout)
+
+    monkeypatch.setattr(statuswatch.Printer, "join", joined)
+    monkeypatch.setattr(statuswatch, "LINGER", 0.02)
+    monkeypatch.setattr(statuswatch, "SAVING", 0.3, raising=False)
+    argv = ["--once", "--state", "state.json", fake.url + SUMMARY]
+    code, _, err = run(capsys, *argv)
+    assert (code, exits) == (1, [1]) and "output failed" in err[-1]
+    assert waits.count(0.02) > 5 and not Path("state.json").exists()
+
+
+def test_an_output_that_is_slow_is_waited_for_as_long_as_it_gets_on(
+    capsys, fake, monkeypatch, exits, joins
+):
+    argv = ["--once", "-q", "--state", "state.json", fake.url + SUMMARY]
+    for key in "bcd":
+        fake.do('component %s "Part" operational' % key)
+    run(capsys, *argv)
+    for key in ("api", "b", "c", "d"):
+        fake.do("component %s major_outage" % key)
+    begun, allowed, lines = *(threading.Semaphore(0) for _ in range(2)), []
+
+    class Slow(io.StringIO):
+        def write(self, text):
+            begun.release()
+            allowed.acquire(timeout=BOUND)
+            lines.append(text)
+
+    def one_more():  # once the next line is begun, the one before is counted
+        allowed.release()
+        begun.acquire(timeout=BOUND)
+        if len(lines) == 3:
+            allowed.release()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Slow())
+        joins += [lambda: begun.acquire(timeout=BOUND) and one_more()]
+        joins += [one_more] * 2
+        code, _, err = run(capsys, *argv)
+    for _ in range(4):
+        allowed.release()
+    assert (code, err, exits, joins) == (0, [], [], []) and len(lines) == 4
+    assert run(capsys, *argv) == (0, "", [])
+
+
 @pytest.mark.parametrize("argv", [["--once"], []])
 def test_a_name_look_up_that_hangs_does_not_hold_us(capsys, monkeypatch, exits, argv):
     released, asked = threading.Event(), []

@@ -369,6 +369,17 @@ def test_a_clock_that_is_wrong_forgets_nobody(path, monkeypatch, days):
     assert load(path) == PROVIDERS
 
 
+def test_a_single_time_in_the_future_forgets_nobody_else(tmp_path):
+    """As if the clock had been wrong for one poll."""
+    providers = {
+        "ahead": {"sources": {"a": {"failed_at": NOW + 100 * 86400}}},
+        "now": {"sources": {"a": {"read_at": NOW}}},
+        "old": {"sources": {"a": {"read_at": NOW - FORGET - 60}}},
+    }
+    save(tmp_path / "state.json", providers)
+    assert set(load(tmp_path / "state.json")) == {"ahead", "now"}
+
+
 # --- A disk that fails. ---
 
 
@@ -396,6 +407,23 @@ def test_a_state_that_cannot_be_written_is_said_once_until_it_can(
     fail(monkeypatch, name)
     state.save()
     assert warnings(caplog) == [words] * 2
+
+
+def test_a_folder_that_cannot_be_synced_does_not_matter(path, caplog, monkeypatch):
+    """Not all file systems can: the state is written, and nothing is said."""
+    fsync = os.fsync
+
+    def refusing(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    state, before = StateFile(str(path)), len(os.listdir("/dev/fd"))
+    state.save()
+    assert not state.failing and caplog.records == []
+    assert load(path) == {} and names(path.parent) == ["state.json"]
+    assert len(os.listdir("/dev/fd")) == before  # none is left open
 
 
 def test_a_folder_that_is_gone_is_said(tmp_path, caplog):

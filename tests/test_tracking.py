@@ -769,6 +769,18 @@ def test_r5_without_times_another_source_follows_on_when_it_is_listed_no_more(ac
     assert acme.poll(one=page(up), two=SAME) == []
 
 
+def test_r5_a_source_without_times_follows_on_after_one_with_times(acme):
+    up, down = component("api", "up"), component("api", "down")
+    acme.poll(one=page(component("api", "up", 1)), two=page(up))
+    assert acme.poll(one=SAME, two=page(down)) == []  # it is not the owner
+    assert acme.poll(one=page(), two=page(up, minute=1)) == []
+    assert acme.poll(one=SAME, two=page(down, minute=2)) == ["api: down, was up"]
+    assert acme.events[0].occurred_at is None
+    assert acme.poll(one=page(component("api", "up", 1)), two=SAME) == []
+    late = page(component("api", "up", 2))
+    assert acme.poll(one=late, two=SAME) == ["api: up, was down"]
+
+
 def test_r5_a_component_without_a_name_is_known_by_its_id(acme):
     api = component("api", "up")._replace(name="")
     assert acme.polls(page(api), page(api._replace(status="down"))) == [
@@ -1539,6 +1551,33 @@ def test_of_two_components_with_one_name_the_id_tells_which():
     acme.poll(json=page(*[Component(id, "API", "up", None) for id in ("k1", "k2")]))
     shown = page(*[Component(id, "API", "down", None) for id in ("k1", "k2")])
     assert acme.poll(json=shown) == ["k1: down, was up"]
+
+
+def test_each_incident_is_judged_without_a_look_at_all_components(monkeypatch):
+    looks = collections.Counter()
+
+    class Standing(statuswatch.Standing):
+        def __getattribute__(self, name):
+            looks[name] += 1
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(statuswatch, "Standing", Standing)
+    parts = [component("c%d" % n, "up") for n in range(50)]
+
+    def looked(count):
+        acme = Scenario(components=("k", "c7"))
+        many = [
+            incident("I%d" % n, LOOKING, components=("The c%d" % n, "Other"))
+            for n in range(count)
+        ]
+        acme.poll(json=listing(*parts))
+        looks.clear()
+        events = acme.poll(json=listing(*parts, *many))
+        assert events == (["new I7 " + LOOKING] if count > 7 else [])
+        assert acme.suppressed == {"components": count - len(events)}
+        return looks["row"]
+
+    assert looked(40) == looked(1) > 0
 
 
 @pytest.mark.parametrize("options", [{"components": ("api",)}, {"min_impact": "major"}])

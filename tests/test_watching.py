@@ -17,6 +17,7 @@ import os
 import queue
 import random
 import re
+import resource
 import socket
 import threading
 import time
@@ -400,6 +401,26 @@ def test_a_pause_of_our_own_does_not_outlast_a_restart(monkeypatch, no_waits, se
         assert batches and len(server.requests) == requests
 
 
+def test_after_a_restart_what_has_not_changed_is_not_observed(
+    watch, fake, fetcher, monkeypatch
+):
+    for _ in range(2):
+        poll(watch, fetcher)
+    made = again(watch)
+    monkeypatch.setattr(statuswatch, "Tracker", lambda *_: pytest.fail("observed"))
+    assert poll(made, fetcher) == ((), [(each, None) for each in made.sources], [], {})
+
+
+def test_after_a_restart_what_may_be_over_is_observed(watch, fake, fetcher):
+    """R7"""
+    fake.do('incident db investigating "Errors" "We look."')
+    poll(watch, fetcher)
+    fake.do("remove db")
+    assert not poll(watch, fetcher).events
+    (event,) = poll(again(watch), fetcher).events
+    assert (event.status, event.inferred) == ("resolved", True)
+
+
 # --- A page whose platform nobody knows. ---
 
 
@@ -489,6 +510,92 @@ def test_sources_that_no_longer_work_are_looked_for_again(fake, fetcher, no_wait
     poll(watch, fetcher)
     urls = [source.url for source in watch.sources]
     assert urls == [fake.url + "/history.rss", fake.url + SUMMARY]
+
+
+def test_a_source_that_fails_while_a_page_is_searched_is_not_lost(
+    fake, fetcher, no_waits
+):
+    fake.do("fail 503 3600 path=" + SUMMARY)
+    watch = Watch(Provider("Acme", (fake.url,)), {})
+    ((source, error),) = poll(watch, fetcher).failed
+    assert (source.url, error.status) == (fake.url, 503)
+    watch = again(watch)
+    fake.do("ok")
+    assert not poll(watch, fetcher).failed
+    urls = [source.url for source in watch.sources]
+    assert urls == [fake.url + "/history.atom", fake.url + SUMMARY]
+
+
+def test_a_source_that_keeps_failing_is_done_without(sim, fake, caplog):
+    fake.do("fail 503 99999 path=" + SUMMARY)
+    sim.at(590, lambda: fake.do('incident db investigating "Errors" "We look."'))
+    batches = sim.run(630, Provider("Acme", (fake.url,)))
+    watch = sim.made.watches["Acme"]
+    assert [source.url for source in watch.sources] == [fake.url + "/history.atom"]
+    assert watch.polls["failed"] == statuswatch.PATIENCE
+    (warning,) = messages(caplog)
+    assert warning.endswith(": HTTP status 503")
+    assert [told(batch.events) for batch in batches] == [[("Errors", "investigating")]]
+
+
+def test_the_sources_of_a_page_are_not_those_of_another(fake, fetcher):
+    """Neither the paths nor the whole addresses."""
+    watch = Watch(Provider("Acme", (fake.url,)), {})
+    poll(watch, fetcher)
+    elsewhere = "https://api.status.io/1.0/status/0123456789abcdef01234567"
+    watch.sources.append(statuswatch.Source(elsewhere))
+    assert len(again(watch).sources) == 3
+    watch.provider = watch.provider._replace(urls=("http://127.0.0.1:1",))
+    assert [source.url for source in again(watch).sources] == ["http://127.0.0.1:1"]
+
+
+def test_a_page_that_was_never_read_is_searched_with_its_password_again(
+    fake, fetcher, no_waits
+):
+    fake.do("fail 503 3600")
+    url = fake.url.replace("//", "//user:secret@")
+    watch = Watch(Provider("Acme", (url,)), {})
+    assert poll(watch, fetcher).failed
+    assert json.loads(watch.stored())["found"] == []
+    watch = again(watch)
+    fake.do("ok")
+    assert not poll(watch, fetcher).failed
+    urls = [source.url for source in watch.sources]
+    assert urls == [url + "/history.atom", url + SUMMARY]
+    assert "secret" not in watch.stored()
+
+
+def test_sources_at_other_addresses_are_the_same_page(server, fetcher):
+    """Components go on, also where the page gives no times of their changes."""
+    row = {"id": "c", "name": "API", "description": "", "isParent": False}
+
+    def publish(status):
+        body = json.dumps({"components": [{**row, "status": status}]}).encode()
+        server.documents["page"] = (body, "application/json")
+
+    publish("OPERATIONAL")
+    before, after = server.url("document/page?1"), server.url("document/page?2")
+    watch = Watch(Provider("Acme", (before,)), {})
+    poll(watch, fetcher)
+    watch.provider = watch.provider._replace(urls=(after,))
+    watch, seen = again(watch), []
+    for status in ("OPERATIONAL", "MAJOROUTAGE", "OPERATIONAL"):
+        publish(status)
+        seen.append(told(poll(watch, fetcher).events))
+    assert seen == [[], [("API", "major_outage")], [("API", "operational")]]
+
+
+def test_a_source_that_is_polled_no_more_does_not_hold_up_an_end(fake, fetcher):
+    """R7: without it the list alone says what is over, by its second read."""
+    watch = Watch(Provider("Acme", (fake.url,), "statuspage"), {})
+    fake.do('incident db investigating "Errors" "We look."')
+    poll(watch, fetcher)
+    watch.provider = Provider("Acme", (fake.url + SUMMARY,))
+    watch = again(watch)
+    fake.do("remove db")
+    assert not poll(watch, fetcher).events
+    (event,) = poll(watch, fetcher).events
+    assert (event.status, event.inferred) == ("resolved", True)
 
 
 class Memory:
@@ -1377,6 +1484,17 @@ def test_there_are_as_many_workers_as_it_takes(
 # --- Supervision. ---
 
 
+@pytest.mark.parametrize("count, kept", [(1, 1008), (50, 1400)])
+def test_hosts_that_redirects_lead_to_are_not_all_remembered(monkeypatch, count, kept):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (-1, -1))
+    many = [Provider("P%d" % n, ("http://127.0.0.1:1/x",)) for n in range(count)]
+    watcher = Watcher(Config(tuple(many)), queue.Queue(), None)
+    with contextlib.closing(watcher.fetcher._adapter) as adapter:
+        for number in range(1500):
+            adapter.poolmanager.connection_from_url("http://host%d.test" % number)
+        assert len(adapter.poolmanager.pools) == kept
+
+
 def test_an_unexpected_failure_is_logged_and_the_provider_polled_again(
     sim, server, caplog, monkeypatch
 ):
@@ -1584,6 +1702,45 @@ def test_who_comes_back_goes_on(sim, server, caplog):
     assert len(sim.times("A")) >= 3
     seeds = [m for m in messages(caplog, logging.INFO) if m.startswith("[A] Seeded")]
     assert len(seeds) == 1
+
+
+def test_who_comes_back_goes_on_from_the_state(monkeypatch, no_waits, fake, server):
+    """Its line was missing in one configuration: it may have been half written."""
+    acme = Provider("Acme", (fake.url + SUMMARY,))
+    other = Provider("Other", (server.url("healthy"),))
+    first = Sim(monkeypatch).run(10, acme, state=Memory())
+    sim, configs = Sim(monkeypatch), [Config((other,)), Config((acme, other))]
+    sim.at(5, lambda: sim.put(RELOAD))
+    sim.at(100, lambda: fake.do('incident db investigating "Errors" "We look."'))
+    sim.at(100, lambda: gone.append("Acme" not in sim.made.watches))
+    sim.at(101, lambda: sim.put(RELOAD))
+    gone, state = [], Memory(Acme=first[-1].stored)
+    batches = sim.run(200, acme, other, reload=lambda: configs.pop(0), state=state)
+    events = [event for batch in batches for event in batch.events]
+    assert gone == [True] and told(events) == [("Errors", "investigating")]
+
+
+def test_a_reload_does_not_make_news_old(sim, fake):
+    """R15: nobody was away, however long the interval."""
+    provider = Provider("Acme", (fake.url + SUMMARY,), interval=3000.0)
+    sim.at(690, lambda: fake.do("component api major_outage"))
+    sim.at(700, lambda: sim.put(RELOAD))
+    reloaded = Config((provider._replace(product="Acme Cloud"),))
+    (batch,) = sim.run(710, provider, reload=lambda: reloaded)
+    assert sim.times() == [0, 700]
+    (event,) = batch.events
+    assert (event.product, event.while_away) == ("Acme Cloud", False)
+
+
+def test_a_reload_does_not_end_a_back_off(sim, server, requests_at):
+    provider = Provider("Acme", (server.url("status?code=403"),))
+    sim.at(200, lambda: sim.put(RELOAD))
+    reloaded = Config((provider._replace(product="Acme Cloud"),))
+    sim.run(400, provider, reload=lambda: reloaded)
+    assert 200 in sim.times()
+    gaps = [b - a for (a, _), (b, _) in zip(requests_at, requests_at[1:])]
+    assert gaps[:3] == sorted(gaps[:3]) and gaps[2] >= 120
+    assert sim.made.watches["Acme"].provider.product == "Acme Cloud"
 
 
 @pytest.mark.parametrize("moment", [5, 9.9, 10])
