@@ -2026,6 +2026,7 @@ class Watch:
         self.memory = dumps(stored["memory"]) if stored.get("memory") else ""
         self.polls: dict[str, int] = stored.get("polls", {})  # by what came of it
         self.told: int = stored.get("events", 0)
+        self.patient = True  # is it better to come again than to miss a source?
         self.pending: bool = stored.get("pending", True)  # do unchanged reads matter?
         self.sick = True  # a poll is likely to be slow, as far as we know
         # Turns are spread over the interval by the name.
@@ -2036,7 +2037,8 @@ class Watch:
         url = provider.urls[0]
         urls = sources_of(url, provider.platform) if is_page(url) else provider.urls
         self.page = "" if urls else url  # stands for its sources until they are found
-        mine = stored.get("page") == digest(self.page)  # else they are another page's
+        self.home = digest(urlsplit(redact(self.page)).netloc)
+        mine = stored.get("page") == self.home  # else they are another page's
         known = [urljoin(url, path) for path in stored.get("found", ()) if mine]
         self.sources = [Source(each) for each in urls or known or [url]]
         for source in self.sources:
@@ -2054,7 +2056,7 @@ class Watch:
             if self.page and source.url != self.page:
                 below = source.url.startswith(home + "/")
                 found.append(source.url[len(home) :] if below else source.url)
-        stored = dict(page=digest(self.page), found=found, sources=sources)
+        stored = dict(page=self.home, found=found, sources=sources)
         counts = dict(events=self.told, polls=self.polls, pending=self.pending)
         text = dumps({**stored, **counts})
         return '%s,"memory":%s}' % (text[:-1], self.memory or "null")
@@ -2079,7 +2081,7 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     due = min(source.not_before for source in watch.sources) <= time.monotonic()
     if watch.page and due and all(lost):
         try:
-            patient = all(source.failures < PATIENCE for source in watch.sources)
+            patient = watch.patient and watch.sources[0].failures < PATIENCE
             _, found = find_sources(watch.page, fetcher, provider.timeout, patient)
             kept = {source.url: source for source in watch.sources}
             watch.sources = [kept.get(r.url) or Source(r.url) for r in found]
@@ -2130,7 +2132,7 @@ class Search:
         self, page: str, fetcher: Fetcher, timeout: float, patient: bool
     ) -> None:
         self.page, self.fetcher, self.due = page, fetcher, time.monotonic() + timeout
-        self.patient = patient  # is it better to come again than to miss a source?
+        self.patient = patient
         self.front = self.why = ""  # the page's HTML; what is wrong with it
         self.public = False  # was a public host asked? Then no private one will be
         self.tried: dict[str, Read | None] = {}
@@ -2922,6 +2924,8 @@ class Run:
         monitor.prepare(self.tell)
         self.monitor, watcher = monitor, monitor.watcher
         watcher.on_poll = self.note
+        for watch in watcher.watches.values() if self.survey else ():
+            watch.patient = False  # nobody comes again
         signal.signal(signal.SIGINT, self.stop)
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGHUP, lambda *_: watcher.inbox.put(RELOAD))
