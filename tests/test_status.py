@@ -428,6 +428,18 @@ def test_a_page_that_is_none_is_1_with_the_reason(capsys, server):
     assert err[0].startswith("WARNING  [") and page in err[0]
 
 
+def test_what_can_be_read_is_shown_though_a_source_fails(capsys, fake):
+    """Nobody comes again, as a watch does."""
+    fake.do("component api major_outage")
+    fake.do("fail 503 3600 path=/history.atom")
+    code, out, err = run(capsys, "--probe", fake.url)
+    assert code == 0 and "/history.rss" in out and SUMMARY in out
+    fake.do("fail 503 3600 path=/history.rss")
+    configure("Acme = " + fake.url)
+    code, out, err = run(capsys, "--status")
+    assert code == 3 and "API" in out and err == []
+
+
 def test_why_each_of_several_pages_cannot_be_reached_is_told(capsys, server):
     refuse = server.url("refuse")
     argv = "--probe", refuse + "/1", refuse + "/2"

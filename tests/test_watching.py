@@ -545,6 +545,10 @@ def test_the_sources_of_a_page_are_not_those_of_another(fake, fetcher):
     elsewhere = "https://api.status.io/1.0/status/0123456789abcdef01234567"
     watch.sources.append(statuswatch.Source(elsewhere))
     assert len(again(watch).sources) == 3
+    # With a password, or a slash, it is the same page.
+    same = fake.url.replace("//", "//user:secret@") + "/"
+    watch.provider = watch.provider._replace(urls=(same,))
+    assert len(again(watch).sources) == 3
     watch.provider = watch.provider._replace(urls=("http://127.0.0.1:1",))
     assert [source.url for source in again(watch).sources] == ["http://127.0.0.1:1"]
 
