@@ -2172,13 +2172,15 @@ class Search:
         reads = []
         for group in PLATFORMS.get(platform, ()):
             paths = group if name or "%s" not in group[0] else ()
-            for path in (path.replace("%s", name) for path in paths):
-                read = self.read(path)
-                if read and read.page.platform in (platform, "feed"):
-                    reads.append(read)
-                    break
-                if urljoin(self.page, path) in self.passing:
-                    raise self.passing[urljoin(self.page, path)]
+            paths = tuple(path.replace("%s", name) for path in paths)
+            found = filter(None, map(self.read, paths))
+            read = next(
+                (r for r in found if r.page.platform in (platform, "feed")), None
+            )
+            errors = [self.passing.get(urljoin(self.page, path)) for path in paths]
+            for error in filter(None, () if read else errors):
+                raise error
+            reads += [read] if read else []
         return reads
 
     def judge(self, path: str) -> list[Read]:

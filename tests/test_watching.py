@@ -526,6 +526,14 @@ def test_a_source_that_fails_while_a_page_is_searched_is_not_lost(
     assert urls == [fake.url + "/history.atom", fake.url + SUMMARY]
 
 
+def test_of_a_source_that_fails_the_alternative_is_taken(fake, fetcher, no_waits):
+    fake.do("fail 503 3600 path=/history.atom")
+    watch = Watch(Provider("Acme", (fake.url,)), {})
+    assert not poll(watch, fetcher).failed
+    urls = [source.url for source in watch.sources]
+    assert urls == [fake.url + "/history.rss", fake.url + SUMMARY]
+
+
 def test_a_source_that_keeps_failing_is_done_without(sim, fake, caplog):
     fake.do("fail 503 99999 path=" + SUMMARY)
     sim.at(590, lambda: fake.do('incident db investigating "Errors" "We look."'))
