@@ -682,7 +682,8 @@ FORMS = (
          "components.status components.description !page !status|"
          "components.status components.isParent !page !status",
          "activeIncidents activeMaintenances=scheduled", "components", "page", "page"),
-    Form("cachet", "meta.pagination data.message", "data", window=20, states=_words(
+    # An empty list may be of incidents or of components: none says what is over.
+    Form("cachet", "meta.pagination data.message", "data", complete="-", states=_words(
          "scheduled=0 investigating=1 identified=2 monitoring=3 resolved=4")),
     Form("cachet", "meta.pagination data.status", "", "data", complete="-",
          codes=_words("operational=1 degraded_performance=2 "
@@ -767,11 +768,11 @@ def parse_json(document: Any) -> Page | None:
         state = state if sign else "investigating"  # what is just listed is open
         for row in _get(document, path, list):
             incident = _incident(row, form, state, names)
+            link = incident.url or "%s/incidents/%s" % (url.rstrip("/"), incident.id)
             listed = "aintenance" in path
             if listed and incident.id.isdecimal():  # it may be an incident's, too
                 incident = incident._replace(id="maintenance-" + incident.id)
             planned = incident.maintenance or listed
-            link = incident.url or "%s/incidents/%s" % (url.rstrip("/"), incident.id)
             incidents.append(incident._replace(maintenance=planned, url=web(link)))
     over = len(incidents) >= form.window or any(e.status in DONE for e in incidents)
     complete = _fits(document, form.complete) and not (form.window and over)
@@ -1472,9 +1473,11 @@ def find_troubles(
     """Return what is not well: an event for each, dated to when that began."""
     tracker = Tracker(provider._replace(hold=0.0, events=TYPES), "", now)
     for source, page in reads:  # as if all had been well until now
-        rows = [row for row in page.components if row.status]
-        well = tuple(row._replace(status="operational", at=None) for row in rows)
-        tracker.observe([(source, Page("", components=well))])
+        well = (
+            row._replace(status=row.status and "operational", at=None)
+            for row in page.components  # without a status it may tell another's name
+        )
+        tracker.observe([(source, Page("", components=tuple(well)))])
     tracker.observe(reads)
     latest: dict[tuple[str | None, str | None], Event] = {}
     for event in tracker.events:

@@ -250,6 +250,19 @@ def test_what_is_no_ini_file_is_a_mistake_with_its_line(text, words):
     assert all(word.replace("  ", " ") in spaceless for word in words), message
 
 
+def test_a_forgotten_equals_sign_before_an_indented_line_is_a_mistake():
+    message = mistake("[providers]\nOpenAI\n    https://status.openai.com\n")
+    assert "providers.ini" in message and "indented line" in message
+
+
+@pytest.mark.parametrize("number", ["1.5", "x", "0", "5e6"])
+@pytest.mark.parametrize("key", ["workers", "max_size"])
+def test_the_line_says_that_a_number_of_things_is_whole(key, number):
+    message = mistake(ACME + "[statuswatch]\n%s = %s\n" % (key, number))
+    expected = "providers.ini: [statuswatch] %s: expected a whole number above 0, got "
+    assert message == expected % key + repr(number)
+
+
 @pytest.mark.parametrize("key", ["interval", "timeout", "workers", "max_size"])
 @pytest.mark.parametrize(
     "number",
@@ -368,6 +381,7 @@ def test_a_bad_url_is_a_mistake_of_its_provider(url):
         "[providers]\n= https://user:hunter2@status.acme.test\n",
         "[providers]\nAcme = https://a.test\nAcme = https://a:hunter2@status.b.test\n",
         "Acme = https://user:hunter2@status.acme.test\n",
+        "[providers]\nAcme\n  https://user:hunter2@status.acme.test\n",
     ],
 )
 def test_a_password_never_appears_in_a_message(text):
@@ -426,6 +440,7 @@ def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path):
 @example("[")
 @example("[providers]\n\x85= x")
 @example("[]\nx")
+@example("[providers]\nAcme\n x")
 @example("[providers]\nAcme = //\ud800")
 def test_any_text_is_a_configuration_or_a_mistake_in_one_line(text):
     try:

@@ -260,6 +260,7 @@ def test_a_page_of_statuspage_without_an_api_is_read_by_its_feed(site, fetcher):
         '<link rel="alternate" type="application/rss+xml" href="/news.rss">',
         "<LINK href='/news.rss' title=x type='application/atom+xml' rel='alternate'>",
         "<link rel=alternate type=application/rss+xml href=/news.rss>",
+        '<link\n rel="alternate"\n type="application/rss+xml"\n href="/news.rss"\n>',
     ],
 )
 def test_a_feed_that_the_page_names_is_its_source(site, fetcher, tag):

@@ -241,6 +241,14 @@ def test_a_broken_configuration_is_2_and_one_line(capsys, argv):
     assert err[0].startswith("ERROR    providers.ini: [providers] A: bad URL")
 
 
+@pytest.mark.parametrize("argv", [[], ["--check-config"], ["--once"]])
+def test_a_configuration_without_an_equals_sign_is_2_and_one_line(capsys, argv):
+    watch("OpenAI", "    https://status.openai.com")
+    code, out, err = run(capsys, *argv)
+    assert (code, out, len(err)) == (2, "", 1)
+    assert err[0].startswith("ERROR    ") and "indented line" in err[0]
+
+
 @pytest.mark.parametrize("what", ["missing", "folder", "binary"])
 def test_a_configuration_that_cannot_be_read_is_2(capsys, what):
     if what == "folder":
@@ -293,6 +301,14 @@ def test_a_configuration_is_looked_for_in_this_order(capsys, monkeypatch, tmp_pa
         (["http://a.test:80/x"], ["a.test:80: http://a.test:80/x every 30 s"]),
         (["https://u:p@a.test/x?t=s"], ["a.test: https://a.test/x every 30 s"]),
         (["https://a.test/x=y;z"], ["a.test: https://a.test/x=y;z every 30 s"]),
+        (["http://statuswatch/x"], ["page: http://statuswatch/x every 30 s"]),
+        (
+            ["http://providers/x", "http://statuswatch/x"],
+            [
+                "page: http://providers/x every 30 s",
+                "page (1): http://statuswatch/x every 30 s",
+            ],
+        ),
         (
             ["http://b.test/1", "http://a.test/2"],
             [
@@ -636,6 +652,27 @@ def test_hangup_reads_the_configuration_again(capsys, fake, server):
         code, _, err = run(capsys)
     assert code == 0 and "INFO     configuration reloaded: 1 providers" in err
     assert len(fake.requests) == 1
+
+
+def test_a_broken_configuration_does_not_end_the_watching(
+    capsys, fake, monkeypatch, exits
+):
+    watch("A = %s%s" % (fake.url, SUMMARY))
+    read, reads = statuswatch.read_config, []
+    monkeypatch.setattr(
+        statuswatch, "read_config", lambda options: reads.append(1) or read(options)
+    )
+
+    def change():
+        if fake.requests:
+            watch("B", "    " + fake.url + SUMMARY)
+        return bool(fake.requests)
+
+    with signals((change, signal.SIGHUP), (lambda: len(reads) > 1, signal.SIGTERM)):
+        code, _, err = run(capsys)
+    assert (code, exits) == (0, [])
+    (line,) = [line for line in err if line.startswith("ERROR")]
+    assert "not reloaded" in line and "indented line" in line
 
 
 def test_an_output_that_fails_ends_the_watching_with_1(capsys, fake, monkeypatch):

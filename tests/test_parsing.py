@@ -11,12 +11,14 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
+import statuswatch
 from expected import cases, check
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statuswatch import (
     MAX_NODES,
+    MAX_PARTS,
     MAX_TEXT,
     UTC,
     Page,
@@ -31,7 +33,7 @@ DATA = pathlib.Path(__file__).parent / "data"
 SUFFIXES = (".json", ".rss", ".atom", ".xml")
 PLATFORMS = {
     "statuspage": 18,
-    "incident.io": 15,
+    "incident.io": 17,
     "feed": 10,
     "instatus": 4,
     "betterstack": 2,
@@ -49,7 +51,7 @@ DOCUMENTS = [
     for platform, count in PLATFORMS.items()
     for path in cases(DATA / platform, *SUFFIXES, at_least=count)
 ]
-INVALID = cases(DATA / "invalid", ".html", ".txt", *SUFFIXES, at_least=90)
+INVALID = cases(DATA / "invalid", ".html", ".txt", *SUFFIXES, at_least=95)
 
 
 def name_of(path):
@@ -272,9 +274,127 @@ def test_lone_surrogates_and_controls_do_not_survive(where):
     row = {"id": "i", "name": "n", "incident_updates": [{"id": "u", where: nasty}]}
     page = parse(summary(incidents=[{**row, where: nasty}]))
     incident = page.incidents[0]
-    update = incident.updates[0]._replace(id="")  # never shown
-    for text in (*incident[:3], *incident[5:], *update):
+    for text in (*incident[:3], *incident[5:], *incident.updates[0]):
         assert isinstance(text, (bool, tuple, type(None))) or clean(text) == text
+
+
+def test_ids_of_pages_and_of_their_updates_are_clean_and_bounded():
+    nasty = "a\ud800\u202e\x1b" + "b" * 1_000_000
+    row = {"id": "i", "name": "n", "incident_updates": [{"id": nasty, "body": "x"}]}
+    page = parse(summary(page={"id": nasty}, incidents=[row]))
+    for key in (page.id, page.incidents[0].updates[0].id):
+        assert key == "a" + "b" * (MAX_TEXT - 1)
+    host = '<link href="https://%s/"/>' % ("a" * 1_000_000)
+    update = "<small>Mar 4, 10:00 UTC</small><b>Resolved</b> - Over."
+    entry = '<entry><content type="html"><![CDATA[%s]]></content></entry>' % update
+    feed = '<feed xmlns="http://www.w3.org/2005/Atom">%s%s</feed>' % (host, entry)
+    assert parse(feed.encode()).id == "a" * 253  # the longest name of a host
+
+
+def test_a_list_of_incidents_beside_an_error_is_not_complete():
+    page = parse(b'{"incidents": [], "error": "rate limited"}')
+    assert (page.incidents, page.complete) == ((), False)
+
+
+# The JSON of other platforms.
+
+
+def betterstack(*included):
+    """A page of Better Stack: (type, id, attributes, ids of updates), ..."""
+    rows = [
+        {
+            "type": kind,
+            "id": key,
+            "attributes": attributes,
+            "relationships": {"status_updates": {"data": [{"id": id} for id in ids]}},
+        }
+        for kind, key, attributes, ids in included
+    ]
+    page = {"id": "1", "attributes": {"aggregate_state": "downtime"}}
+    return parse(json.dumps({"data": page, "included": rows}).encode())
+
+
+def test_an_update_of_better_stack_is_one_reports_and_read_once():
+    """Else a small document could become a very large one."""
+    text = "x" * 100_000
+    page = betterstack(
+        ("status_update", "u", {"message": text}, []),
+        ("status_report", "a", {"title": "A"}, ["u"] * 500),
+        ("status_report", "b", {"title": "B"}, ["u"] * 500),
+    )
+    bodies = [[u.body for u in incident.updates] for incident in page.incidents]
+    assert bodies == [[text], [""]]
+
+
+def test_an_update_of_better_stack_may_have_the_id_of_something_else():
+    page = betterstack(
+        ("status_update", "7", {"message": "We look."}, []),
+        ("status_report", "7", {"title": "T"}, ["7"]),
+        ("status_page_resource", "7", {"public_name": "CDN", "status": "downtime"}, []),
+    )
+    assert [u.body for u in page.incidents[0].updates] == ["We look."]
+    assert [part.name for part in page.components] == ["CDN"]
+
+
+def test_of_a_long_text_of_aws_only_the_latest_updates_are_read(monkeypatch):
+    read = []
+    marked = statuswatch.marked
+    monkeypatch.setattr(
+        statuswatch, "marked", lambda text: read.append(text) or marked(text)
+    )
+    parts = ["Part %d." % number for number in range(5_000)]
+    text = "".join("<div>%s</div>" % part for part in parts)
+    row = {"service": "a", "date": "1741000000", "description": text}
+    page = parse(json.dumps({"current": [row], "archive": []}).encode())
+    bodies = [update.body for update in page.incidents[0].updates]
+    assert bodies == parts[-MAX_PARTS:] and len(read) == MAX_PARTS
+
+
+KUMA = {"config": {"slug": "acme"}, "publicGroupList": [], "maintenanceList": []}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {
+            **KUMA,
+            "incident": {"id": 1, "title": "Down"},
+            "maintenanceList": [{"id": 1, "title": "Disks", "status": "scheduled"}],
+        },
+        {
+            "key": "NA1",
+            "status": "OK",
+            "isActive": True,
+            "Incidents": [{"id": 1, "IncidentImpacts": []}],
+            "Maintenances": [{"id": 1, "name": "Disks"}],
+        },
+    ],
+    ids=["uptime-kuma", "salesforce"],
+)
+def test_an_incident_and_a_maintenance_of_one_number_are_two(document):
+    incident, planned = parse(json.dumps(document).encode()).incidents
+    assert (incident.id, incident.maintenance) == ("1", False)
+    assert (planned.id, planned.maintenance) == ("maintenance-1", True)
+    assert planned.title == "Disks"
+
+
+def test_the_link_of_a_maintenance_that_has_a_number_has_just_that():
+    widget = {"page_url": "https://a.test", "ongoing_incidents": []}
+    widget["scheduled_maintenances"] = [{"id": 1, "name": "Disks"}]
+    (planned,) = parse(json.dumps(widget).encode()).incidents
+    assert planned.url == "https://a.test/incidents/1"
+
+
+def test_incidents_of_instatus_without_ids_are_known_by_their_links():
+    link = "https://status.acme.test/incident/"
+    rows = [
+        {"name": "Slow", "status": "IDENTIFIED", "url": link + key, "id": id}
+        for key, id in (("cka1", None), ("cka2", ""), ("cka3", "cka3"))
+    ]
+    head = {"name": "Acme", "url": "https://status.acme.test", "status": "HASISSUES"}
+    document = {"page": head, "activeIncidents": rows}
+    page = parse(json.dumps(document).encode())
+    assert [each.id for each in page.incidents] == ["cka1", "cka2", "cka3"]
 
 
 # Wrong shapes.
@@ -487,6 +607,55 @@ def test_only_the_feeds_head_tells_whose_it_is():
     assert parse(headless).id == ""
 
 
+def test_small_print_in_an_update_is_part_of_its_words():
+    entry = "<guid>https://status.acme.test/incidents/1</guid>"
+    entry += "<description><![CDATA[%s]]></description>"
+    updates = (
+        "<p><small>Mar 4, 11:00 UTC</small><br><strong>Resolved</strong> - Over. "
+        "<small>See</small> <small>the notes</small> below. <strong>Bye</strong></p>"
+        "<p><small>Mar 4, 10:00 UTC</small><br><strong>Investigating</strong> - We "
+        "look.<small></p>"
+    )
+    assert [(u.status, u.body) for u in first(entry % updates).updates] == [
+        ("investigating", "We look."),
+        ("resolved", "Over. See the notes below. Bye"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Payments API has recovered after the database failover",
+        "Checkout went down for some, and we look",
+        "Mail recovered: what we learned",
+    ],
+)
+def test_a_title_that_merely_tells_of_a_recovery_is_kept_and_has_no_status(title):
+    page = parse(rss("<guid>1</guid><title>%s</title>" % title))
+    (incident,) = page.incidents
+    assert (page.platform, incident.title, incident.status) == ("feed", title, "")
+    assert incident.components is None
+
+
+@pytest.mark.parametrize(
+    "title, status",
+    [("API went down", "investigating"), ("API recovered", "resolved")],
+)
+def test_a_title_that_ends_as_those_of_better_stack_is_one(title, status):
+    page = parse(rss("<guid>1</guid><title>%s</title>" % title))
+    (incident,) = page.incidents
+    assert page.platform == "betterstack"
+    assert (incident.title, incident.status) == ("API", status)
+    assert incident.components == ("API",)
+
+
+def test_the_title_of_an_update_of_aws_keeps_what_recovered():
+    guid = "<guid>https://status.aws.amazon.com/#ec2-us-east-1_1741000000</guid>"
+    title = "Service degradation: %s"
+    for said in ("Nodes recovered from a loss of power", "Late mail"):
+        assert first(guid + "<title>%s</title>" % (title % said)).title == said
+
+
 # Hostile documents.
 
 
@@ -560,6 +729,10 @@ NASTY = {
     % (b"x" * 1_000_000, b"<p:a/>" * 20_000),
     "encoding": b'<?xml version="1.0"%s?><rss/>' % (b" " * 1_000_000),
     "updates": rss("<description>%s</description>" % ("&lt;small&gt;" * 40_000)),
+    "small print": rss(
+        "<description>&lt;small&gt;&lt;/small&gt;&lt;b&gt;&lt;/b&gt;%s</description>"
+        % ("&lt;small&gt; &lt;/small&gt; " * 150_000)
+    ),
     "lists": rss("<description>%s</description>" % ("&lt;b&gt;&lt;li&gt;" * 20_000)),
     "date": rss("<pubDate>%s</pubDate>" % ("1 " * 500_000)),
     "zone": rss("<pubDate>%s</pubDate>" % ("Mar 1, 10:00 " + "x" * 1_000_000)),
@@ -615,8 +788,8 @@ def title_of(text, encoding, declared="", content_type="", start=b""):
 def test_a_byte_order_mark_or_the_first_bytes_win_over_what_is_declared(
     encoding, start, declared
 ):
-    if encoding == "utf-8" and declared in ("", "UTF-16") and not start:
-        return  # what is declared is believed
+    if encoding == "utf-8" and not declared and not start:
+        return  # the header is believed
     assert title_of(TITLE, encoding, declared, "text/xml; charset=latin-1", start) == (
         TITLE
     )
@@ -653,6 +826,13 @@ def test_the_xml_declaration_wins_over_the_content_type(encoding, text):
 )
 def test_the_content_type_is_used_where_nothing_is_declared(content_type):
     assert title_of("Zażółć", "iso-8859-2", "", content_type) == "Zażółć"
+
+
+@pytest.mark.parametrize("wrong", ["utf-16", "UTF16LE", "utf_16", "UTF-32", "ucs-2"])
+def test_text_that_is_said_to_be_utf_16_and_is_utf_8_is_read(wrong):
+    assert title_of(TITLE, "utf-8", wrong) == TITLE
+    assert title_of(TITLE, "utf-8", "", "text/xml; charset=" + wrong) == TITLE
+    assert parse(summary(), "application/json; charset=" + wrong) == parse(summary())
 
 
 def test_json_is_decoded_as_feeds_are():
@@ -740,7 +920,14 @@ NEAR = datetime(2025, 3, 4, 12, tzinfo=UTC)
         ("2025-03-04T10:00:00+05:30", "2025-03-04T04:30:00"),
         ("2025-03-04T10:00:00-0700", "2025-03-04T17:00:00"),
         ("2025-03-04T10:00:00 +01:00", "2025-03-04T09:00:00"),
+        ("2025-03-04T10:00Z", "2025-03-04T10:00:00"),
+        ("2025-03-04 10:00:00 UTC", "2025-03-04T10:00:00"),
+        ("2025-03-04 10:00:00+00", "2025-03-04T10:00:00"),
+        ("2025-03-04T10:00-07", "2025-03-04T17:00:00"),
+        ("2025-03-04T10:00:00-00:30", "2025-03-04T10:30:00"),
         ("2025-03-04", "2025-03-04T00:00:00"),
+        ("1741082400", "2025-03-04T10:00:00"),
+        ("1741082400999", "2025-03-04T10:00:00"),  # in milliseconds
         ("  2025-03-04T10:00:00Z\n", "2025-03-04T10:00:00"),
         ("Tue, 04 Mar 2025 10:00:00 GMT", "2025-03-04T10:00:00"),
         ("Tue, 4 Mar 2025 10:00:00 +0100", "2025-03-04T09:00:00"),
@@ -806,7 +993,9 @@ ZONES = {  # minutes east of Greenwich
     "HKT": 480, "JST": 540, "KST": 540, "AEST": 600, "AEDT": 660, "NZST": 720,
     "NZDT": 780, "BRT": -180, "AKST": -540, "HST": -600, "EST": -300, "EDT": -240,
     "CST": -360, "CDT": -300, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420,
-    "+0530": 330, "-0700": -420, "+03": 180, "-03": -180,
+    "+0530": 330, "-0700": -420, "+03": 180, "-03": -180, "GMT+0": 0, "GMT+2": 120,
+    "UTC+2": 120, "utc-5": -300, "GMT+5:30": 330, "GMT-0330": -210, "+02:00": 120,
+    "-00:30": -30, "-530": -330, "+14:00": 840,
 }  # fmt: skip
 
 

@@ -329,6 +329,104 @@ def test_utf_16_is_read_with_and_without_a_byte_order_mark():
         assert parse(body.encode(encoding)) == parse(body.encode())
 
 
+# What is told of documents beside each other, and one after the other.
+
+
+def observed(*reads, seeded=True, memory=""):
+    """(type, id, status, words) of each event of a poll, and the memory after it.
+
+    Each read is (name of the source, its document).
+    """
+    pages = []
+    for name, document in reads:
+        text = document if isinstance(document, str) else json.dumps(document)
+        source = Source("https://acme.test/" + name)
+        source.seeded = seeded
+        pages.append((source, parse(text.encode())))
+    now = datetime(2025, 3, 4, 12, tzinfo=timezone.utc)
+    tracker = Tracker(Provider("Acme", ("https://acme.test",)), memory, now)
+    tracker.observe(pages)
+    events = [
+        (e.type, e.incident_id, e.status, words(e.message)) for e in tracker.events
+    ]
+    return events, tracker.memory()
+
+
+def feed_of(link, updates):
+    """A feed of one incident, whose updates are (status, markup), newest first."""
+    parts = "".join(
+        "<p><small>Mar 4, 1%d:00 UTC</small><br><strong>%s</strong> - %s</p>"
+        % (len(updates) - number, *update)
+        for number, update in enumerate(updates)
+    )
+    return (
+        '<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>Slow</title>'
+        '<link href="%s"/><updated>2025-03-04T12:00:00Z</updated>'
+        '<content type="html">%s</content></entry></feed>' % (link, html.escape(parts))
+    )
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_incident_of_instatus_without_id_is_told_once(turned):
+    link = "https://status.acme.test/incident/cka1"
+    row = {
+        "name": "Slow",
+        "started": "2025-03-04T11:00:00Z",
+        "status": "INVESTIGATING",
+        "impact": "MAJOROUTAGE",
+        "url": link,
+    }
+    head = {"name": "Acme", "url": "https://status.acme.test", "status": "HASISSUES"}
+    reads = [
+        ("history.atom", feed_of(link, [("Investigating", "We look.")])),
+        ("summary.json", {"page": head, "activeIncidents": [row]}),
+    ]
+    events, _ = observed(*(reads[::-1] if turned else reads))
+    assert events == [(NEW_INCIDENT, "cka1", "investigating", "we look")]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_update_with_small_print_is_told_once_though_two_sources_have_it(turned):
+    body = "We <small>(the night shift)</small> look. <small>See below.</small>"
+    updates = [("Identified", "Found."), ("Investigating", body)]
+    rows = [
+        {
+            "id": "u%d" % number,
+            "status": status.lower(),
+            "body": text,
+            "created_at": "2025-03-04T1%d:00:00Z" % (2 - number),
+        }
+        for number, (status, text) in enumerate(updates)
+    ]
+    incident = {"id": "i", "name": "Slow", "status": "identified"}
+    summary = {
+        "page": {"id": "acme"},
+        "status": {"indicator": "minor"},
+        "components": [],
+        "incidents": [{**incident, "incident_updates": rows}],
+    }
+    feed = feed_of("https://acme.test/incidents/i", updates)
+    reads = [("history.atom", feed), ("summary.json", summary)]
+    events, _ = observed(*(reads[::-1] if turned else reads))
+    assert events == [
+        (NEW_INCIDENT, "i", "investigating", "we the night shift look see below"),
+        (INCIDENT_UPDATE, "i", "identified", "found"),
+    ]
+
+
+def test_an_incident_is_new_though_a_maintenance_has_its_number():
+    page = {
+        "config": {"slug": "acme"},
+        "publicGroupList": [],
+        "maintenanceList": [{"id": 1, "title": "Disks", "status": "under-maintenance"}],
+    }
+    events, memory = observed(("page", page), seeded=False)
+    assert events == []
+    page["incident"] = {"id": 1, "title": "Down", "content": "We look."}
+    events, _ = observed(("page", page), memory=memory)
+    assert events == [(NEW_INCIDENT, "1", "investigating", "we look")]
+
+
 # Series: what is told of an incident is its beginning, each update and its end, once.
 
 

@@ -182,6 +182,77 @@ def test_filters_are_respected_and_hold_is_not():
     assert whats == ["Title 1"]
 
 
+def parsed(document):
+    text = document if isinstance(document, str) else json.dumps(document)
+    return statuswatch.parse(text.encode())
+
+
+FEED = """<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>Errors</title>
+<link href="https://a.test/incident/1"/><updated>2025-02-24T12:00:00Z</updated><content
+type="html">&lt;small>Feb 24, 12:00 UTC&lt;/small>&lt;b>Identified&lt;/b> - Found.%s
+</content></entry></feed>"""
+CACHET = {
+    "meta": {"pagination": {}},
+    "data": [
+        {"id": 2, "name": "Errors", "message": "Found.", "status": 2},
+        {"id": 1, "name": "Old", "message": "Over.", "status": 4},
+    ],
+}
+SOLVED = "&lt;small>Feb 24, 12:30 UTC&lt;/small>&lt;b>Resolved&lt;/b> - Over."
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_part_is_down_where_one_source_has_its_name_and_another_how_it_is(turned):
+    parts = [{"id": 7, "name": "Web"}, {"id": 8, "name": "Mail"}]
+    page = {"config": {"slug": "x"}, "publicGroupList": [{"monitorList": parts}]}
+    beats = {"heartbeatList": {"7": [{"status": 0}], "8": [{"status": 1}]}}
+    pages = [parsed(page), parsed(beats)]
+    pages = pages[::-1] if turned else pages
+    assert troubles(*pages) == [("Web", "major_outage", None)]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    "incidents, components",
+    [
+        (
+            CACHET,
+            {
+                "meta": {"pagination": {}},
+                "data": [{"id": 1, "name": "API", "status": 1}],
+            },
+        ),
+        (
+            CACHET,
+            {"meta": {"pagination": {}}, "data": []},
+        ),
+        (
+            FEED % "",
+            {
+                "components": [
+                    {"id": "a", "name": "A", "status": "OPERATIONAL", "isParent": False}
+                ]
+            },
+        ),
+    ],
+    ids=["cachet", "cachet-without-components", "instatus"],
+)
+def test_a_list_of_components_does_not_say_that_incidents_are_over(
+    incidents, components, turned
+):
+    pages = [parsed(incidents), parsed(components)]
+    found = troubles(*(pages[::-1] if turned else pages))
+    assert [row[:2] for row in found] == [("Errors", "identified")]
+
+
+def test_what_events_are_told_does_not_change_what_is_over():
+    only = ("NEW_INCIDENT",)
+    assert troubles(parsed(FEED % SOLVED), events=only) == []
+    assert troubles(parsed(FEED % ""), events=only) == [
+        ("Errors", "identified", BEFORE)
+    ]
+
+
 # --- The table. ---
 
 
@@ -379,7 +450,9 @@ def test_a_source_is_probed_as_it_is(capsys, fake):
 @pytest.mark.parametrize(
     "url, name",
     [
+        ("http://[::1]:8080/x.rss", "::1"),
         ("https://status.acme.test", "Acme"),
+        ("https://statuswatch/x.rss", "Statuswatch"),
         ("https://www.acmestatus.test", "Acme"),
         ("https://acme-status.test/", "Acme"),
         ("https://acme.statuspage.test", "Acme"),
@@ -393,6 +466,8 @@ def test_a_name_is_proposed(url, name):
     assert line.partition(" = ")[0] == name and "p@" not in text and "=s" not in text
     assert (count, incidents) == ("  components: 0", "  incidents: 0, 0 open")
     assert "(no validators)" in text
+    (provider,) = statuswatch.parse_config("[providers]\n" + line, "x").providers
+    assert provider.name == name
 
 
 def test_a_scheme_may_be_left_out(capsys, monkeypatch):
