@@ -374,8 +374,8 @@ def is_page(url: str) -> bool:
     with contextlib.suppress(ValueError):
         parts = urlsplit(url)
         (parts.hostname or "").encode("idna")  # refuses empty and overlong labels
-        web = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        if web and url == clean(url):
+        usable = parts.scheme in ("http", "https") and parts.hostname
+        if usable and parts.port != 0 and url == clean(url):
             return parts.path in ("", "/") and not parts.query
     raise ValueError("bad URL, expected http://HOST or https://HOST")
 
@@ -401,10 +401,9 @@ _GAPS.update({"strong": "\x03", "/strong": "\x04", "b": "\x03", "/b": "\x04"})
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+/[A-Za-z0-9/._-]+")
 # What has no text, and a tag. Linear: each alternative ends at the next "<" or runs to
 # the end once. html.parser needs seconds for 20 KB of "<a ", and raises on "<![<".
-_SKIPPED = re.compile(
-    r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[!?][^<>]*>"
-)
+_SKIPPED = r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[!?][^<>]*>"
 _TAG = re.compile(r"<(/?[A-Za-z][A-Za-z0-9]*)(?![A-Za-z0-9])[^<>]*>")
+dumps = functools.partial(json.dumps, separators=(",", ":"))
 
 
 def harmless(text: str) -> str:
@@ -446,30 +445,44 @@ def digest(*texts: str, size: int = 6) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(joined).digest())[:size].decode()
 
 
+def spread(name: str) -> float:
+    """Return a number from 0 to below 1 that is always the same for *name*."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
+
+
+def reason(exc: BaseException) -> str:
+    """Return what went wrong in a few words, those of the innermost error. No URL."""
+    for inner in (getattr(exc, "reason", None), *exc.args, exc.__cause__):
+        if isinstance(inner, BaseException):
+            return reason(inner)
+    words = getattr(exc, "verify_message", "") or getattr(exc, "strerror", "")
+    words = "timed out" if isinstance(exc, socket.timeout) else words
+    return clean(words or re.sub("(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__))[:100]
+
+
 def marked(markup: str) -> str:
     """Return the text of HTML with its tags turned into what _GAPS has."""
-    cut = _TAG.split(_SKIPPED.sub("", harmless(markup)))  # text, tag, text, ...
+    cut = _TAG.split(re.sub(_SKIPPED, "", harmless(markup)))  # text, tag, text, ...
     cut[1::2] = map(_GAPS.get, map(str.lower, cut[1::2]), itertools.repeat(""))
-    if "&" in markup:  # int() refuses long numbers
-        texts = (html.unescape(re.sub(r"&#\d{8,};?", "", text)) for text in cut[::2])
-        cut[::2] = map(harmless, texts)
+    for number, text in enumerate(cut) if "&" in markup else ():
+        if "&" in text:  # int() refuses long numbers
+            cut[number] = harmless(html.unescape(re.sub(r"&#\d{8,};?", "", text)))
     return "".join(cut)
 
 
 # --- Parsing: bytes -> Page. Pure: no clock, no network, no logging. ---
 
-# Of text; Python has others, some slow on purpose (punycode). Of UTF-16 and UTF-32 the
-# first bytes tell; what is declared so is often UTF-8.
-_CODECS = re.compile(
-    r"(?i)utf(?!.?16|.?32)|iso|8859|latin|windows|cp\d|koi8|big5|gb|euc|shift|sjis|"
-    "ascii|us-"
+_UNKNOWN = "well-formed, but not of a status page we know: %s"
+# Codecs of text; Python has others, some slow on purpose (punycode). Of UTF-16 and
+# UTF-32 the first bytes tell; what is declared so is often UTF-8.
+_CODEC = (
+    r"(?i)utf(?!.?16|.?32)|iso|8859|latin|win|cp\d|koi8|big5|gb|euc|shift|sjis|"
+    r"ascii|us-"
 )
 _ENCODING = re.compile(r"""(?i)(?:encoding|charset)\s*=\s*["']?([\w.:-]+)""")
 # XML namespaces of what feeds are made of, and those that are too long to be any.
 _SPACES = re.compile("(?i)/atom|/rss|netscape.com|rdf-syntax|userland|1999/xhtml")
-_LONG_SPACE = re.compile(
-    r"""(?s)xmlns(?<=\sxmlns)[^\s="'<>/]*\s*=\s*(["'])(?:(?!\1).){500}"""
-)
+_LONG_SPACE = r"""(?s)xmlns(?<=\sxmlns)[^\s="'<>/]*\s*=\s*(["'])(?:(?!\1).){500}"""
 # Linear: what "(?=(...))\1" has matched is not tried in other ways.
 _HTML = re.compile(r"(?is)(?:(?=(<\?xml[^>]*>|<!--.*?-->|\s+))\1)*<(!doctype )?html\b")
 _SALES = "pricing|free trial|sign up|get started|book a demo|request a demo|customers"
@@ -497,17 +510,13 @@ _STATUS = re.compile(r"\s*\x03([^\x03\x04:]*):([^\x03\x04]*)\x04")
 _PLAN = "\x03THIS IS A SCHEDULED EVENT"
 _NAMES = re.compile(r"\x03[^\x03\x04]*\x04\s*((\x05[^\x05\x06]*\x06\s*)+)$")
 # The id of an incident in its address; behind that of the page on Status.io.
-_PATH = re.compile(
-    r"/(incidents|pages/incident/[^/]+|incident|maintenance)/([^/?#\s]+)"
-)
+_PATH = r"/(incidents|pages/incident/[^/]+|incident|maintenance)/([^/?#\s]+)"
 # Of feeds with an entry for each update: an id of AWS, which is of a service and a
 # second; in titles how it stands, and that with what is not the incident's.
 _AWS_ID = re.compile(r"status\.aws\.amazon\.com/#([\w-]+)_\d+$")
-_FLAP = re.compile(r" (?:went down|recovered)$")
-_OVER = re.compile(r"(?i)\[resolved\]|recovered|operating normally")
-_EDGE = re.compile(
-    r"(?i)^(?:service [a-z ]+|informational message): |\[resolved\]|" + _FLAP.pattern
-)
+_FLAP = r" (?:went down|recovered)$"
+_OVER = r"(?i)\[resolved\]|recovered|operating normally"
+_EDGE = r"(?i)^(?:service [a-z ]+|informational message): |\[resolved\]|" + _FLAP
 
 
 def parse(body: bytes | bytearray, content_type: str = "") -> Page:
@@ -520,7 +529,7 @@ def parse(body: bytes | bytearray, content_type: str = "") -> Page:
     start = body[:256].decode("latin-1").lstrip()
     start = start.partition("?>")[0] if start.startswith("<?xml") else ""
     found = _ENCODING.search(start + " " + content_type)
-    declared = found[1] if found and _CODECS.match(found[1]) else "utf-8"
+    declared = found[1] if found and re.match(_CODEC, found[1]) else "utf-8"
     plain = json.detect_encoding(body[:4])  # by the first bytes, which XML has alike
     for encoding in (declared if plain == "utf-8" else plain, "utf-8"):
         with contextlib.suppress(LookupError, ValueError):
@@ -529,15 +538,9 @@ def parse(body: bytes | bytearray, content_type: str = "") -> Page:
     else:
         raise ParseError("neither text in %s nor in UTF-8" % declared[:20])
     document = _read(text)
-    xml, seen = isinstance(document, Element), type(document).__name__
-    page = parse_feed(document) if xml else parse_json(document)
-    if page:
-        return page
-    if isinstance(document, dict):  # what it says, or what there is
-        keys = ", ".join(document)
-        seen = str(document.get("error") or document.get("message") or keys)
-    seen = clean("<%s>" % document.tag if xml else seen)[:60]
-    raise ParseError("well-formed, but not of a status page we know: %s" % seen)
+    if isinstance(document, Element):
+        return parse_feed(document)
+    return parse_json(document)
 
 
 def _html_kind(text: str) -> str:
@@ -558,7 +561,7 @@ def parse_time(text: str, near: datetime | None = None) -> datetime | None:
     It may be in seconds since 1970. With *near* also Statuspage's "Sep 3, 14:49 PDT",
     the last not long after *near*.
     """
-    text = clean(text)
+    text = " ".join(text.split())
     short = near and _SHORT_TIME.match(text)
     iso = not short and _ISO_TIME.match(text)
     try:
@@ -620,7 +623,7 @@ def _read(text: str) -> Any:
             return json.loads(text, parse_constant=int, object_pairs_hook=_unique)
         if _HTML.match(text):
             raise ValueError("an HTML page, %s" % _html_kind(text[:300_000]))
-        if _LONG_SPACE.search(text):  # it would be written out for each element
+        if re.search(_LONG_SPACE, text):  # it would be written out for each element
             raise ValueError("an overlong namespace")
         # Whole, as expat needs quadratic time for pieces (CVE-2023-52425).
         root: Element = defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
@@ -658,8 +661,6 @@ class Form(NamedTuple):
     complete: str = ""  # signs that all unresolved incidents are listed (R7), which
     window: int = 0  # a list of so many, or with some that are over, does not show
     end: str = ""  # path of what no open incident has
-    codes: Mapping[str, str] = {}  # its numbers for the status of components,
-    states: Mapping[str, str] = {}  # and of incidents
 
 
 # fmt: off
@@ -683,30 +684,21 @@ FORMS = (
          "components.status components.isParent !page !status",
          "activeIncidents activeMaintenances=scheduled", "components", "page", "page"),
     # An empty list may be of incidents or of components: none says what is over.
-    Form("cachet", "meta.pagination data.message", "data", complete="-", states=_words(
-         "scheduled=0 investigating=1 identified=2 monitoring=3 resolved=4")),
-    Form("cachet", "meta.pagination data.status", "", "data", complete="-",
-         codes=_words("operational=1 degraded_performance=2 "
-                      "partial_outage=3 major_outage=4")),
+    Form("cachet", "meta.pagination data.message", "data", complete="-"),
+    Form("cachet", "meta.pagination data.status", "", "data", complete="-"),
     Form("betterstack", "data.attributes.aggregate_state", "status_report",
          "status_page_resource", "data"),
     Form("status.io", "result.status_overall", "result.incidents "
          "result.maintenance.active=in_progress result.maintenance.upcoming=scheduled",
-         "result.status", "result.status_overall", codes=_words(
-             "operational=100 under_maintenance=200 degraded_performance=300 "
-             "partial_outage=400 major_outage=500,600"), states=_words(
-             "investigating=100 identified=200 monitoring=300 resolved=400")),
-    Form("aws", "list.arn|current archive", "list current archive",
-         states=_words("resolved=0 investigating=1,2,3")),
+         "result.status", "result.status_overall"),
+    Form("aws", "list.arn|current archive", "list current archive"),
     Form("google", "list.external_desc", "list", end="end"),
     Form("slack", "active_incidents|list.notes", "active_incidents list", window=500),
     Form("salesforce", "list.isActive list.key", "list.Incidents "
          "list.Maintenances=scheduled", "list", end="IncidentImpacts.endTime"),
-    Form("uptime-kuma", "config publicGroupList",
+    Form("uptime-kuma", "config publicGroupList|heartbeatList",
          "incident. incidents maintenanceList=scheduled",
-         "publicGroupList.monitorList", "config"),
-    Form("uptime-kuma", "heartbeatList", "", "beats", complete="-", codes=_words(
-        "major_outage=0 operational=1 =2 under_maintenance=3")),
+         "publicGroupList.monitorList|beats", "config", "config"),
 )
 # Where the same stands on different platforms, in the order in which to look.
 _ID, _URL = "id|_id|arn|slug|key", "shortlink|url|public_url|page_url"
@@ -727,41 +719,45 @@ _AFFECTED = ("components.name|affected_components.name|affected_products.title|"
              "impacted_services.*.service_name|service_name.")
 _AFFECTED_IDS = ("affected_components.component_id|"
                  "affected_resources.status_page_resource_id")
-# Their words for the same, in Statuspage's.
+# Their words for the same, in Statuspage's; numbers stand behind their platform.
 _CODES = _words(
-    "operational=operational,ok,informational degraded_performance=degraded,"
-    "degradedperformance,minor_incident_core,minor_incident_noncore partial_outage="
-    "minoroutage,partialoutage,major_incident_noncore major_outage=majoroutage,"
-    "full_outage,downtime,major_incident_core =not_monitored under_maintenance="
-    "maintenance,undermaintenance,maintenance_core,maintenance_noncore")
+    "operational=operational,ok,informational,status.io100,cachet1,uptime-kuma1 "
+    "degraded_performance=degraded,degradedperformance,minor_incident_core,"
+    "minor_incident_noncore,status.io300,cachet2 partial_outage=minoroutage,"
+    "partialoutage,major_incident_noncore,status.io400,cachet3 major_outage="
+    "majoroutage,full_outage,downtime,major_incident_core,status.io500,status.io600,"
+    "cachet4,uptime-kuma0 =not_monitored,uptime-kuma2 under_maintenance=maintenance,"
+    "undermaintenance,maintenance_core,maintenance_noncore,status.io200,uptime-kuma3")
 _STATES = _words(
-    "investigating=active,open,degraded,downtime,service_outage,"
-    "service_disruption,service_information resolved=available =update scheduled="
-    "notstartedyet,maintenance,maintenance_scheduled completed=ended,canceled,"
-    "maintenance_complete in_progress=inprogress,under_maintenance,"
-    "maintenance_in_progress")
+    "investigating=active,open,degraded,downtime,service_outage,service_disruption,"
+    "service_information,status.io100,cachet1,aws1,aws2,aws3 identified=status.io200,"
+    "cachet2 monitoring=status.io300,cachet3 resolved=available,status.io400,cachet4,"
+    "aws0 =update scheduled=notstartedyet,maintenance,maintenance_scheduled,cachet0 "
+    "completed=ended,canceled,maintenance_complete in_progress=inprogress,"
+    "under_maintenance,maintenance_in_progress")
 _IMPACTS = _words(
     "minor=low,degradedperformance,minoroutage major=medium,partialoutage critical="
     "high,majoroutage")
 # fmt: on
 
 
-def parse_json(document: Any) -> Page | None:
+def parse_json(document: Any) -> Page:
     """Return the Page in JSON of a platform that has a Form."""
     document = _joined(document)
     form = next((each for each in FORMS if _fits(document, each.signs)), None)
-    if not form:
-        return None
+    if not form:  # tell what it says, or what there is
+        said = document.get("error") or document.get("message") or ", ".join(document)
+        raise ParseError(_UNKNOWN % clean(str(said))[:60])
     head = _get(document, form.page, dict) or document
     key, url = clean(_get(head, _ID))[:MAX_TEXT], web(_get(head, _URL))
     platform = "incident.io" if _ULID.fullmatch(key) else form.platform
     components, incidents = [], []
-    codes = {**_CODES, **form.codes}
     for row in _get(document, form.components, list):
         if row.get("group") is not True:
-            said, name = _get(row, _STANDING), clean(_get(row, _NAME))[:MAX_TEXT]
-            status = codes.get(said) or codes.get(word(said), word(said))
-            since = parse_time(_get(row, _CHANGED))
+            said, since = _get(row, _STANDING), parse_time(_get(row, _CHANGED))
+            said = said if said in _CODES else word(said)
+            status = _CODES.get(form.platform + said, _CODES.get(said, said))
+            name = clean(_get(row, _NAME))[:MAX_TEXT]
             components.append(Component(_id(row), name, status, since))
     names = {component.id: component.name for component in components}
     for path, sign, state in (part.partition("=") for part in form.lists.split()):
@@ -770,7 +766,8 @@ def parse_json(document: Any) -> Page | None:
             incident = _incident(row, form, state, names)
             link = incident.url or "%s/incidents/%s" % (url.rstrip("/"), incident.id)
             listed = "aintenance" in path
-            if listed and incident.id.isdecimal():  # it may be an incident's, too
+            if listed and form.platform != "statuspage" and incident.id.isdecimal():
+                # It may be an incident's, too.
                 incident = incident._replace(id="maintenance-" + incident.id)
             planned = incident.maintenance or listed
             incidents.append(incident._replace(maintenance=planned, url=web(link)))
@@ -786,31 +783,28 @@ def parse_json(document: Any) -> Page | None:
     return Page(platform, key, url, parse_time(at), *lists, complete)
 
 
-def _incident(
-    row: dict[str, Any], form: Form, state: str, names: Mapping[str, str]
-) -> Incident:
+def _incident(row: Any, form: Form, state: str, names: Mapping[str, str]) -> Incident:
     """Return an incident; *state* is its status where it has none, "" to keep that."""
 
     def status_of(each: dict[str, Any], path: str) -> str:
         status = word(_get(each, path))
-        status = form.states.get(status, _STATES.get(status, status))
+        status = _STATES.get(form.platform + status, _STATES.get(status, status))
         return state if state in PLANNED and status in OPEN - PLANNED else status
 
-    def update_of(each: dict[str, Any], key: str, status: str) -> Update:
-        body, at = clean(marked(_get(each, _BODY))), parse_time(_get(each, _AT))
-        return Update(clean(key)[:MAX_TEXT], status, body, at)
+    def update_of(each: dict[str, Any]) -> Update:
+        key, status = _get(each, "id|created"), status_of(each, _STATE)
+        # Salesforce's incidents have an object there.
+        odd = form.platform == "salesforce" and isinstance(each.get("message"), dict)
+        body, at = "" if odd else _get(each, _BODY), parse_time(_get(each, _AT))
+        return Update(clean(key)[:MAX_TEXT], status, clean(marked(body)), at)
 
-    updates = [
-        update_of(each, _get(each, "id|created"), status_of(each, _STATE))
-        for each in _get(row, _UPDATES, list)[::-1]
-    ]
-    updates.sort(key=_when)
+    updates = sorted(map(update_of, _get(row, _UPDATES, list)[::-1]), key=_when)
     status = status_of(row, _STANDING) or (updates[-1].status if updates else "")
     if form.end and state not in PLANNED:
         status = "resolved" if _get(row, form.end) else status if status in OPEN else ""
     status = status or state
     if state:  # then an update may have no status, and the last has the incident's
-        updates, said = updates or [update_of(row, "", "")], state
+        updates, said = updates or [update_of(row)._replace(id="", status="")], state
         for number, update in enumerate(updates):
             said = update.status or said
             updates[number] = update._replace(status=said)
@@ -822,46 +816,41 @@ def _incident(
         ids = _get(row, _AFFECTED_IDS, tuple)
         affected = tuple(names[key] for key in ids if key in names) or None
     about = affected, _IMPACTS.get(impact, impact), planned, _get(row, _URL)
-    link = _PATH.search(_get(row, _URL))  # R9
+    link = re.search(_PATH, _get(row, _URL))  # R9
     key = _id({"id": link[2]} if link else row)
     return Incident(key, clean(_get(row, _NAME)), status, tuple(updates), *about)
 
 
 def _merged(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
     """Return *incidents*, bounded, those of one id as one with the updates of all."""
-    same: dict[str, list[Incident]] = {}
-    for incident in incidents:
-        same.setdefault(incident.id, []).append(incident)
-    merged = []
-    for rows in same.values():
-        first, updates, names = rows[0], rows[0].updates, rows[0].components
-        if len(rows) > 1:
-            every = dict.fromkeys(update for row in rows for update in row.updates)
-            updates = tuple(sorted(every, key=_when))
-            first = first._replace(status=updates[-1].status if updates else "")
-            listed = (name for row in rows for name in row.components or ())
-            names = tuple(dict.fromkeys(listed)) or names
+    merged: dict[str, Incident] = {}
+    for each in incidents:
+        updates, names, known = each.updates, each.components, merged.get(each.id)
+        if known:
+            updates = tuple(sorted(dict.fromkeys(known.updates + updates), key=_when))
+            names = tuple(dict.fromkeys([*(known.components or ()), *(names or ())]))
+            names = names or known.components
+            each = known._replace(status=updates[-1].status if updates else "")
         names = names and tuple(clean(name)[:MAX_TEXT] for name in names[:MAX_PARTS])
-        title, updates = first.title[:MAX_TEXT], updates[-MAX_PARTS:]
-        merged.append(first._replace(title=title, updates=updates, components=names))
-    return tuple(merged)
+        title, updates = each.title[:MAX_TEXT], updates[-MAX_PARTS:]
+        each = each._replace(title=title, updates=updates, components=names)
+        merged[each.id] = each
+    return tuple(merged.values())
 
 
 def _joined(document: Any) -> dict[str, Any]:
     """Return a document with what is in pieces in one place, as no path can tell it."""
-    if isinstance(document, list):
-        document = {"list": document}
     if not isinstance(document, dict):
-        return {}
+        return {type(document).__name__: document}
     if "isActive" in document:  # one instance of Salesforce's many
         return {"list": [document]}
     if isinstance(document.get("summary"), dict):  # incident.io's /proxy/<host>
         page: dict[str, Any] = document["summary"]
-        affected = _get(page, "affected_components", list)
-        by_id = {_get(row, "component_id"): row for row in affected}
+        said = {}
+        for row in _get(page, "affected_components", list):
+            said[_get(row, "component_id")] = _get(row, "current_status|status")
         for row in _get(page, "components", list):  # if not affected operational
-            said = _get(by_id.get(_get(row, "id"), {}), "current_status|status")
-            row.setdefault("status", said or "operational")
+            row.setdefault("status", said.get(_get(row, "id")) or "operational")
         return page
     found: dict[str, Any] = {}
     rows = _get(document, "included", list)  # of Better Stack (jsonapi.org)
@@ -883,8 +872,8 @@ def _joined(document: Any) -> dict[str, Any]:
         # text has all its updates, the oldest first.
         minute = str(parse_time(_get(row, "date")))[:16]
         texts = _get(row, "description").rsplit("<div>", MAX_PARTS)[:0:-1]
-        row.update(id="%s %s" % (_get(row, "service"), minute))
-        row.update(messages=[{"details": text} for text in texts])
+        key, messages = _get(row, "service"), [{"details": text} for text in texts]
+        row.update(id="%s %s" % (key, minute), messages=messages)
     return {**document, **found}
 
 
@@ -948,15 +937,14 @@ def _id(row: Any) -> str:
     return key if len(key) <= 100 else "%s~%s" % (key[:80], digest(key, size=10))
 
 
-def parse_feed(root: Element) -> Page | None:
+def parse_feed(root: Element) -> Page:
     """Return the Page in RSS or Atom (rssboard.org/rss-specification, RFC 4287)."""
     if root.tag not in ("rss", "rdf", "feed"):
-        return None
+        raise ParseError(_UNKNOWN % clean("<%s>" % root.tag)[:60])
     head = next(root.iterfind("channel"), root)
     azure = _first(head, "title") == "Azure Status"  # lists what is open, and no more
     whose = "azure" if azure else _first(head, "generator")
-    paths = ("item", "entry", "channel/item", "channel/entry")
-    entries = [_entry(entry, whose) for path in paths for entry in root.findall(path)]
+    entries = [_entry(e, whose) for tag in ("item", "entry") for e in root.iter(tag)]
     platforms = {"azure"} if azure else {platform for platform, _, _ in entries}
     platform, link = platforms.pop() if len(platforms) == 1 else "feed", _link(head)
     host = re.search(r"(?:://|^tag:)([\w.-]{1,253})", link or _first(head, "id"))
@@ -975,14 +963,13 @@ def _entry(entry: Element, whose: str) -> tuple[str, Incident, datetime | None]:
     bodies = ("description", "summary", "content", "encoded")
     text = max((_construct(e) for e in entry if e.tag in bodies), key=len, default="")
     titles = entry.findall("title") or entry.findall("{*}title")
-    title = clean(" ".join(map(_construct, titles[:1])))
-    path, aws = _PATH.search(link or key), _AWS_ID.search(key)
+    title = clean(next(map(_construct, titles), ""))
+    path, aws = re.search(_PATH, link or key), _AWS_ID.search(key)
     key = path[2] if path else key or link or digest(title, str(at))
     platform, names, status, state = "feed", None, "", _STATUS.match(text)
     planned, updates = text.lstrip().startswith(_PLAN), _history(text, at)
     if updates:
-        singular = path is not None and path[1] != "incidents"
-        platform = "instatus" if singular else "statuspage"
+        platform = "instatus" if path and path[1] != "incidents" else "statuspage"
     elif state and (whose == "incident.io" or word(state[1]) == "status"):
         platform, status, listed = "incident.io", word(state[2]), _NAMES.search(text)
         text = text[state.end() : listed and listed.start()]
@@ -992,10 +979,10 @@ def _entry(entry: Element, whose: str) -> tuple[str, Incident, datetime | None]:
     elif whose == "azure":
         platform, status = whose, "investigating"
         names = tuple(clean(each.text or "") for each in entry.findall("category"))
-    elif aws or _FLAP.search(title):
+    elif aws or re.search(_FLAP, title):
         platform = "aws" if aws else "betterstack"
-        status = "resolved" if _OVER.search(title) else "investigating"
-        title = clean(_EDGE.sub("", title))
+        status = "resolved" if re.search(_OVER, title) else "investigating"
+        title = clean(re.sub(_EDGE, "", title))
         names = (aws[1] if aws else title,)
         key = "%s %s" % (aws[1], title) if aws else key
     updates = updates or [Update("", status, clean(text), at)]
@@ -1022,8 +1009,8 @@ def _first(element: Element, *names: str) -> str:
 
 def _construct(element: Element) -> str:
     """Return the marked text of a text construct: plain text, HTML or XHTML."""
-    if len(element):
-        for part in element.iter():  # write XHTML as HTML
+    if len(element) or element.get("type") == "text":
+        for part in element.iter():  # write it, or XHTML, as HTML
             tag = part.tag.rpartition("}")[2]
             part.text = "<%s>%s" % (tag, html.escape(part.text or ""))
             part.tail = "</%s>%s" % (tag, html.escape(part.tail or ""))
@@ -1031,8 +1018,7 @@ def _construct(element: Element) -> str:
     if element.get("mode") == "base64" or kind == "application/octet-stream":
         with contextlib.suppress(ValueError):
             text = base64.b64decode(text).decode()
-    plain = kind == "text" and not len(element)
-    return harmless(text) if plain else marked(text)
+    return marked(text)
 
 
 def _link(element: Element) -> str:
@@ -1042,44 +1028,6 @@ def _link(element: Element) -> str:
         if text and kind in (None, "alternate") and link.get("isPermaLink") != "false":
             return text
     return ""
-
-
-# fmt: off
-PLATFORMS = {  # where the sources of a page are; of alternatives, the first that reads
-    "incident.io": (("/feed.atom", "/feed.rss", "/api/v2/summary.json"),
-                    ("/api/v2/components.json",)),
-    "statuspage": (("/history.atom", "/history.rss"), ("/api/v2/summary.json",)),
-    "instatus": (("/history.atom", "/history.rss"),
-                 ("/summary.json", "/v3/summary.json"), ("/v2/components.json",)),
-    "betterstack": (("/index.json", "/feed.rss", "/feed.atom"),),
-    "cachet": (("/api/v1/incidents?sort=id&order=desc",), ("/api/v1/components",)),
-    # %s stands for the name of the page, which its HTML tells.
-    "status.io": (("https://api.status.io/1.0/status/%s",
-                   "https://status-api.hostedstatus.com/1.0/status/%s"),),
-    "uptime-kuma": (("/api/status-page/%s",), ("/api/status-page/heartbeat/%s",)),
-    # These have hosts of their own.
-    "google": (("/incidents.json",),),
-    "aws": (("https://health.aws.amazon.com/public/currentevents",),),
-    "azure": (("https://rssfeed.azure.status.microsoft/en-us/status/feed/",),),
-    "slack": (("/api/v2.0.0/current",),),
-    "salesforce": (("https://api.status.salesforce.com/v1/instances/status/preview",),),
-}
-HINTS = {  # what gives a platform away: its address, or HTML with the page's name
-    "status.io": r"/pages/([0-9a-f]{24})\b",
-    "uptime-kuma": r"/(?:api/status-page|status)/([\w-]+)/(?:manifest\.json|rss)\b",
-    "google": r"^https?://()[\w.]+\.google\.com/?$",
-    "aws": r"^https?://()[\w.]+\.aws\.amazon\.com/?$",
-    "azure": r"^https?://()(?:azure\.status\.microsoft|status\.azure\.com)/?$",
-    "slack": r"^https?://()(?:slack-status|status\.slack)\.com/?$",
-    "salesforce": r"^https?://()(?:status|trust)\.(?:salesforce|heroku)\.com/?$",
-}
-# fmt: on
-
-
-def sources_of(page: str, platform: str) -> list[str]:
-    """Return the URLs that a page of a platform has; none if they must be found."""
-    paths = [path for path, *_ in PLATFORMS.get(platform, ())]
-    return [urljoin(page, path) for path in paths if "%s" not in paths[0]]
 
 
 # --- Tracking: Pages -> Events, by the rules R1 to R15. Pure: no clock, no logging. ---
@@ -1439,7 +1387,7 @@ class Tracker:
         for part in self.components.values():
             part.row = part.row if part.was or self.provider.components else ()
         memory = [self.stories, self.components, self.gone]
-        return json.dumps(memory, separators=(",", ":"), default=_packed)
+        return dumps(memory, default=_packed)
 
 
 def _packed(record: Any) -> list[Any]:
@@ -1501,17 +1449,18 @@ def format_text(event: Event) -> str:
     """Return the two lines, and the blank one, that a person reads."""
     affected = ", ".join(event.components) or event.title or ""
     message = event.message or (event.title if event.components else "") or ""
-    affected, message = shorten(clean(affected)), shorten(clean(message))
-    product = " - ".join(filter(None, (event.product, affected)))
+    product = " - ".join(filter(None, (clean(event.product), shorten(affected))))
+    message = shorten(message)
     status = clean(event.status or "unknown").replace("_", " ").capitalize()
     status += " after " + span(event.duration_s) if event.duration_s else ""
     status += " (while away)" if event.while_away else ""
     status += " — " + message if message else ""
     at = str(event.occurred_at or event.detected_at)[:19]
-    return "[%s] Product: %s\nStatus: %s\n\n" % (at, clean(product), status)
+    return "[%s] Product: %s\nStatus: %s\n\n" % (at, product, status)
 
 
 def shorten(text: str, most: int = MAX_TEXT) -> str:
+    text = clean(text)
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
@@ -1525,22 +1474,18 @@ def span(seconds: float) -> str:
 
 def format_json(event: Event) -> str:
     """Return a line of JSON, in ASCII, which any encoding has."""
-    members = event._asdict()
-    for key in ("occurred_at", "detected_at"):
-        members[key] = members[key] and members[key].isoformat()[:19] + "Z"
-    return json.dumps(members) + "\n"
+    line = json.dumps(event._asdict(), default=lambda at: at.isoformat()[:19] + "Z")
+    return line + "\n"
 
 
-def format_status(
-    troubles: Sequence[Event], unread: Iterable[str], colour: bool
-) -> str:
+def format_status(events: Sequence[Event], unread: Iterable[str], colour: bool) -> str:
     """Return a table of what is not well, and of the providers that were not read."""
     rows = [("PROVIDER", "WHAT", "STATUS", "SINCE (UTC)")]
-    for event in troubles:
+    for event in events:
         what = event.components[0] if event.component_id else event.title or ""
         status = clean(event.status or "").replace("_", " ").capitalize()
         since = str(event.occurred_at or "unknown")[:16]
-        rows.append((clean(event.provider), shorten(clean(what), 60), status, since))
+        rows.append((clean(event.provider), shorten(what, 60), status, since))
     rows += [(clean(name), "its page", "Could not be read", "") for name in unread]
     if len(rows) == 1:
         return "All is well.\n"
@@ -1896,19 +1841,7 @@ def parse_retry_after(value: str, date: str) -> float | None:
     return wait if wait is None else max(0.0, min(wait, RETRY_AFTER_CAP))
 
 
-def reason(exc: BaseException) -> str:
-    """Return what went wrong in a few words, those of the innermost error. No URL."""
-    for inner in (getattr(exc, "reason", None), *exc.args, exc.__cause__):
-        if isinstance(inner, BaseException):
-            return reason(inner)
-    words = getattr(exc, "verify_message", "") or getattr(exc, "strerror", "")
-    words = "timed out" if isinstance(exc, socket.timeout) else words
-    return clean(words or re.sub("(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__))[:100]
-
-
 # --- State: what outlives the program. The printer's, from load() to unlock(). ---
-
-dumps = functools.partial(json.dumps, separators=(",", ":"))
 
 
 class StateFile:
@@ -2118,6 +2051,44 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     for source, _ in reads:
         source.seeded, source.away, source.read_at = True, False, now.timestamp()
     return result
+
+
+# fmt: off
+PLATFORMS = {  # where the sources of a page are; of alternatives, the first that reads
+    "incident.io": (("/feed.atom", "/feed.rss", "/api/v2/summary.json"),
+                    ("/api/v2/components.json",)),
+    "statuspage": (("/history.atom", "/history.rss"), ("/api/v2/summary.json",)),
+    "instatus": (("/history.atom", "/history.rss"),
+                 ("/summary.json", "/v3/summary.json"), ("/v2/components.json",)),
+    "betterstack": (("/index.json", "/feed.rss", "/feed.atom"),),
+    "cachet": (("/api/v1/incidents?sort=id&order=desc",), ("/api/v1/components",)),
+    # %s stands for the name of the page, which its HTML tells.
+    "status.io": (("https://api.status.io/1.0/status/%s",
+                   "https://status-api.hostedstatus.com/1.0/status/%s"),),
+    "uptime-kuma": (("/api/status-page/%s",), ("/api/status-page/heartbeat/%s",)),
+    # These have hosts of their own.
+    "google": (("/incidents.json",),),
+    "aws": (("https://health.aws.amazon.com/public/currentevents",),),
+    "azure": (("https://rssfeed.azure.status.microsoft/en-us/status/feed/",),),
+    "slack": (("/api/v2.0.0/current",),),
+    "salesforce": (("https://api.status.salesforce.com/v1/instances/status/preview",),),
+}
+HINTS = {  # what gives a platform away: its address, or HTML with the page's name
+    "status.io": r"/pages/([0-9a-f]{24})\b",
+    "uptime-kuma": r"/(?:api/status-page|status)/([\w-]+)/(?:manifest\.json|rss)\b",
+    "google": r"^https?://()[\w.]+\.google\.com/?$",
+    "aws": r"^https?://()[\w.]+\.aws\.amazon\.com/?$",
+    "azure": r"^https?://()(?:azure\.status\.microsoft|status\.azure\.com)/?$",
+    "slack": r"^https?://()(?:slack-status|status\.slack)\.com/?$",
+    "salesforce": r"^https?://()(?:status|trust)\.(?:salesforce|heroku)\.com/?$",
+}
+# fmt: on
+
+
+def sources_of(page: str, platform: str) -> list[str]:
+    """Return the URLs that a page of a platform has; none if they must be found."""
+    paths = [path for path, *_ in PLATFORMS.get(platform, ())]
+    return [urljoin(page, path) for path in paths if "%s" not in paths[0]]
 
 
 class Read(NamedTuple):
@@ -2575,11 +2546,6 @@ class Watcher:
                 if each.host == source.host:
                     each.not_before = max(each.not_before, now + pause)
                     each.wait_until = time.time() + pause
-
-
-def spread(name: str) -> float:
-    """Return a number from 0 to below 1 that is always the same for *name*."""
-    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
 
 
 # --- Telling: one thread that hands events on, then writes the state; Monitor. ---
@@ -3045,7 +3011,7 @@ class Commands(Printer):
         for key, value in json.loads(line).items():
             value = ", ".join(value) if isinstance(value, list) else value
             value = value if isinstance(value, (str, type(None))) else dumps(value)
-            variables[key.upper()] = shorten(clean(value or ""))
+            variables[key.upper()] = shorten(value or "")
         more = {b"STATUSWATCH_" + k.encode(): v.encode() for k, v in variables.items()}
         try:
             with subprocess.Popen(

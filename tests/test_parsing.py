@@ -385,6 +385,17 @@ def test_the_link_of_a_maintenance_that_has_a_number_has_just_that():
     assert planned.url == "https://a.test/incidents/1"
 
 
+def test_an_incident_of_salesforce_may_have_no_events_yet():
+    instance = {"key": "NA1", "status": "MAJOR_INCIDENT_CORE", "isActive": True}
+    message = {"pathToResolution": None, "rootCause": "Power."}
+    incident = {"id": 7, "message": message, "IncidentEvents": []}
+    incident["createdAt"] = "2025-02-24T14:00:00Z"
+    page = parse(json.dumps({**instance, "Incidents": [incident]}).encode())
+    ((update,),) = [each.updates for each in page.incidents]
+    assert (update.status, update.body) == ("investigating", "")
+    assert update.at == datetime(2025, 2, 24, 14, tzinfo=timezone.utc)
+
+
 def test_incidents_of_instatus_without_ids_are_known_by_their_links():
     link = "https://status.acme.test/incident/"
     rows = [
