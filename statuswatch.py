@@ -60,7 +60,6 @@ import threading
 import time
 import weakref
 import zlib
-from collections import deque
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 from urllib.parse import urljoin, urlsplit
@@ -1570,7 +1569,7 @@ class Attempt:
 
     def cut(self) -> None:
         """End the fetch now."""
-        self.due = float("-inf")
+        self.due = -math.inf
         with self._lock, contextlib.suppress(OSError):
             if self._line:
                 self._line.shutdown(socket.SHUT_RDWR)
@@ -1601,11 +1600,12 @@ class _Connection(urllib3.connection.HTTPConnection):
                 attempt.attach(line, self.peer)
                 line.connect(address)
                 return line
-            except (OSError, FetchError) as exc:
+            except FetchError:
+                line.close()
+                raise
+            except OSError as exc:
                 line.close()
                 error = exc
-                if isinstance(exc, FetchError):
-                    raise
         # Raw, urllib3 would take a broken pipe for an answer that comes all the same.
         raise FetchError(reason(error), passing=attempt.due > 0) from error
 
@@ -1650,15 +1650,13 @@ class _Adapter(requests.adapters.HTTPAdapter):
 class Fetcher:
     """Owns the connections. fetch() is for workers, the rest for the scheduler."""
 
-    def __init__(
-        self, workers: int, max_size: int = MAX_SIZE, providers: int = 0
-    ) -> None:
+    def __init__(self, workers: int, max_size: int = MAX_SIZE, pages: int = 0) -> None:
         self.max_size, self.stopping = max_size, threading.Event()
         self.parsing = threading.Lock()  # threads parse no faster together
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] % 2**31  # -1 is none
-        # What is not kept: three for each thread, and some for files.
-        hosts = max(workers, limit - 15 * workers - 50)
-        hosts = min(hosts, 1000 + 8 * providers)  # redirects can lead to ever new ones
+        # What is not kept: three for each thread, and some for files. Redirects can
+        # lead to ever new hosts.
+        hosts = min(max(workers, limit - 15 * workers - 50), 1000 + 8 * pages)
         # No maxsize: as many connections to a host as there were at once.
         self._adapter = _Adapter(pool_connections=hosts, pool_maxsize=0)
         # Not a Semaphore: what is freed may be so while this thread has its lock.
@@ -1667,9 +1665,8 @@ class Fetcher:
             self._large.put(None)
         self._attempts: set[Attempt] = set()
         # To look through the environment for each host takes longer than to poll it.
-        proxied = bool(getproxies())
-        self._prepare_any = functools.partial(prepare, proxied=proxied)
-        self._prepare = functools.lru_cache(4 * hosts)(self._prepare_any)
+        prepare_any = functools.partial(prepare, proxied=bool(getproxies()))
+        self._prepare = functools.lru_cache(4 * hosts)(prepare_any)
         self._retry = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=tenacity.wait_random_exponential(multiplier=0.25, max=1),
@@ -1679,14 +1676,9 @@ class Fetcher:
         )
 
     def fetch(
-        self,
-        url: str,
-        etag: str = "",
-        modified: str = "",
-        timeout: float = TIMEOUT,
-        retry: bool = True,
-        public: bool = False,
-    ) -> Response:
+        self, url: str, etag: str = "", modified: str = "", timeout: float = TIMEOUT,
+        retry: bool = True, public: bool = False,
+    ) -> Response:  # fmt: skip
         """Return the answer to a GET, within *timeout* seconds. Raises FetchError."""
         if etag.endswith('-gzip"'):  # Apache's: it does not know it again by itself
             etag = '%s, %s"' % (etag, etag[:-6])  # (bz.apache.org, bug 45023)
@@ -1694,10 +1686,9 @@ class Fetcher:
         validators.update({"If-Modified-Since": modified} if modified else {})
         attempt = _current.attempt = Attempt(time.monotonic() + timeout)
         self._attempts.add(attempt)
+        follow = functools.partial(self._follow, attempt, url, validators, public)
         try:
-            if not retry:
-                return self._follow(attempt, url, validators, public)
-            return self._retry(self._follow, attempt, url, validators, public)
+            return self._retry(follow) if retry else follow()
         except FetchError as exc:
             exc.bare()  # or it is in a cycle with the body, which is freed too late
             late = attempt.due <= time.monotonic() and not self.stopping.is_set()
@@ -1709,15 +1700,14 @@ class Fetcher:
     def cut(self, now: float) -> float:
         """End what is past its deadline; return when the next deadline is."""
         attempts = list(self._attempts)
-        for attempt in attempts:
-            if attempt.due <= now:
-                attempt.cut()
+        for attempt in (each for each in attempts if each.due <= now):
+            attempt.cut()
         return min((each.due for each in attempts if each.due > 0), default=now + WAKE)
 
     def stop(self) -> None:
         """End everything: nothing can be fetched any more."""
         self.stopping.set()
-        self.cut(float("inf"))
+        self.cut(math.inf)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -1734,22 +1724,21 @@ class Fetcher:
                     raise FetchError("stopped")
                 request: Any = requests.PreparedRequest()
                 # Only what is configured is remembered: targets may be ever new.
-                prepare = self._prepare_any if hop else self._prepare
+                prepare = self._prepare.__wrapped__ if hop else self._prepare
                 request.url, headers, proxies = prepare(url)
                 request.method, request.headers = "GET", {**headers, **validators}
                 left = attempt.left()
                 answer: Any = self._adapter.send(request, True, left, proxies=proxies)
                 with contextlib.closing(answer):
+                    attempt.public = attempt.public or _is_public(attempt.peer)
                     target = answer.get_redirect_location()
                     if not target:
-                        response = self._read(attempt, answer, bool(validators))
-                        public = attempt.public or _is_public(attempt.peer)
-                        return response._replace(moved_to=moved_to, public=public)
+                        read = self._read(attempt, answer, bool(validators))
+                        return read._replace(moved_to=moved_to, public=attempt.public)
                     # Its bytes may be UTF-8, but http.client reads them as Latin-1.
                     url = _hop(url, target.encode("latin-1").decode())
                     permanent = permanent and answer.status in (301, 308)
                     moved_to = url if permanent else moved_to
-                    attempt.public = attempt.public or _is_public(attempt.peer)
         except (requests.exceptions.SSLError, ValueError, zlib.error) as exc:
             # It will not pass.
             raise FetchError(reason(exc)) from exc
@@ -1791,18 +1780,14 @@ class Fetcher:
         # Its connection keeps it until the next: 2 KB.
         vars(answer._original_response).update(headers=None, msg=None)
         raw = header("ETag", ""), header("Last-Modified", "")
-        kept = [
-            v if len(v) <= MAX_VALIDATOR and v.isprintable() and v != "*" else ""
-            for v in raw
-        ]
+        fit = [len(v) <= MAX_VALIDATOR and v.isprintable() and v != "*" for v in raw]
+        etag, modified = (v if good else "" for v, good in zip(raw, fit))
         fresh_for = parse_max_age(header("Cache-Control", ""), header("Age", ""))
         new, content_type = body if status == 200 else None, header("Content-Type", "")
-        return Response(new, content_type, kept[0], kept[1], fresh_for)
+        return Response(new, content_type, etag, modified, fresh_for)
 
 
-def prepare(
-    url: str, proxied: bool
-) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
+def prepare(url: str, proxied: bool) -> tuple[str, dict[str, str], dict[str, str]]:
     """Return the URL, headers and proxies of a request: all that is slow to find."""
     request = requests.Request("GET", url, HEADERS).prepare()
     proxies = requests.utils.get_environ_proxies(url) if proxied else {}
@@ -1912,8 +1897,8 @@ class StateFile:
             for source in each.get("sources", {}).values():
                 times = source.get("read_at", 0.0), source.get("failed_at", 0.0)
                 asked[name] = max(asked[name], *times)
-        latest = max(asked.values(), default=0.0)  # our clock can be wrong, or was
-        latest = min(latest, time.time())
+        # The least, as our clock can be wrong, or was.
+        latest = min(max(asked.values(), default=0.0), time.time())
         kept = [name for name in providers if latest - asked[name] <= FORGET]
         self.providers = {name: dumps(providers[name]) for name in kept}
 
@@ -1965,8 +1950,6 @@ class Watch:
         self.patient = True  # is it better to come again than to miss a source?
         self.pending: bool = stored.get("pending", True)  # do unchanged reads matter?
         self.sick = True  # a poll is likely to be slow, as far as we know
-        # Turns are spread over the interval by the name.
-        self.phase = provider.interval * spread(provider.name) // TICK * TICK
         self.due = math.inf  # monotonic: when it is polled next; so while it is
         self.began = 0.0  # monotonic: when its poll was begun
         self.handed_at = -math.inf  # monotonic: when its state was handed on, if it is
@@ -2012,7 +1995,7 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     reads: list[tuple[Source, Page | None]] = []
     failed: list[tuple[Source, PollError]] = []
     known: dict[str, Response] = {}
-    provider, now, blocked = watch.provider, datetime.now(UTC), set()
+    provider, at, blocked = watch.provider, time.time(), set()
     lost = (each.url == watch.page or each.failures > GONE for each in watch.sources)
     due = min(source.not_before for source in watch.sources) <= time.monotonic()
     if watch.page and due and all(lost):
@@ -2028,14 +2011,14 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
         if source.not_before <= time.monotonic() and source.host not in blocked:
             try:
                 answer = known.get(source.url)
-                reads += read_source(source, fetcher, provider.timeout, now, answer)
+                reads += read_source(source, fetcher, provider.timeout, at, answer)
             except PollError as exc:
                 failed.append((source, exc.bare()))
                 if exc.retry_after is not None:
                     blocked.add(source.host)
     result = Poll((), reads, failed)
     if watch.pending or any(page for _, page in reads):
-        tracker = Tracker(provider, watch.memory, now)
+        tracker = Tracker(provider, watch.memory, datetime.fromtimestamp(at, UTC))
         tracker.keep({source.slot for source in watch.sources})
         tracker.observe(reads)
         watch.memory, watch.pending = tracker.memory(), tracker.pending()
@@ -2049,7 +2032,7 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
         for words in tracker.missing:
             log.warning(MISSING, provider.name, words)
     for source, _ in reads:
-        source.seeded, source.away, source.read_at = True, False, now.timestamp()
+        source.seeded, source.away, source.read_at = True, False, at
     return result
 
 
@@ -2202,18 +2185,14 @@ def find_sources(
 
 
 def read_source(
-    source: Source,
-    fetcher: Fetcher,
-    timeout: float,
-    now: datetime,
-    known: Response | None = None,
+    source: Source, fetcher: Fetcher, timeout: float, at: float, known: Response | None
 ) -> list[tuple[Source, Page | None]]:
     """Return what was read, with no page if it is unchanged; nothing if set aside.
 
     *known* is the answer, if it is known already. Validators are kept only with a body
     that parsed (R11). Raises PollError.
     """
-    at, page, seeded = now.timestamp(), None, source.seeded
+    page, seeded = None, source.seeded
     # Spread over a quarter of the time: all sources were read first at the same moment.
     full = UNCONDITIONAL * (1 - ord(source.slot[0]) / 512)
     fresh = 0 <= at - source.full_at < full
@@ -2272,21 +2251,21 @@ class Watcher:
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         # Of many as many as begin in 0.3 s: that is as long as a poll may well take.
         many = 0.3 * sum(1 / provider.interval for provider in config.providers)
-        many = min(round(many), 8 * WORKERS)
-        self._workers = config.workers or max(WORKERS, many)
-        count = len(config.providers)
-        self.fetcher = Fetcher(self._workers, config.max_size, count)
+        workers = config.workers or max(WORKERS, min(round(many), 8 * WORKERS))
+        self.fetcher = Fetcher(workers, config.max_size, len(config.providers))
+        self.once = False  # is nobody polled again?
+        self.reload: Callable[[], Config] = lambda: config  # what RELOAD is for
+        self.notify: Callable[[str], None] = lambda message: None  # says how we are
         self.on_poll: Callable[[Watch, Poll], None] = lambda watch, result: None
         self.failed = False  # could any source not be read?
         self.hung = False  # is any worker beyond recall?
         self.watches: dict[str, Watch] = {}
         self._providers: dict[str, Provider] = {}
-        self._outbox, self._remember = outbox, state is not None
-        threads = (1 + SICK) * self._workers
-        self._pool = concurrent.futures.ThreadPoolExecutor(threads, "poll")
-        self._waiting: tuple[deque[str], deque[str]] = deque(), deque()  # well, sick
+        self._workers, self._outbox, self._remember = workers, outbox, bool(state)
+        self._pool = concurrent.futures.ThreadPoolExecutor((1 + SICK) * workers, "poll")
         self._flying: dict[concurrent.futures.Future[Poll], Watch] = {}
-        self._heap: list[tuple[float, str]] = []  # what is due, and who
+        # When who is due, of the well and of the sick.
+        self._heaps: tuple[list[tuple[float, str]], list[tuple[float, str]]] = [], []
         self._online: bool | None = None  # is our own network there? None: not known
         # Failures since a page was last reached: only then is it known whose they are.
         self._unsaid: dict[str, Sequence[tuple[Source, PollError]]] = {}
@@ -2313,24 +2292,20 @@ class Watcher:
 
     def _arm(self, watch: Watch, due: float) -> None:
         watch.due = due
-        heapq.heappush(self._heap, (due, watch.provider.name))
+        heapq.heappush(self._heaps[watch.sick], (due, watch.provider.name))
 
-    def run(
-        self,
-        once: bool = False,
-        reload: Callable[[], Config] | None = None,
-        notify: Callable[[str], None] = lambda message: None,
-    ) -> None:
+    def run(self) -> None:
         """Poll until STOP comes, or all *once*."""
         message: Any = ""
-        pinged, period = 0.0, float(os.environ.get("WATCHDOG_USEC") or 0) / 2e6
-        notify("READY=1")
+        limit, pinged = os.environ.get("WATCHDOG_USEC", ""), 0.0
+        period = float(limit) / 2e6 if limit.isdecimal() else 0.0
+        self.notify("READY=1")
         try:
-            while message != STOP and self._is_busy(once):
+            while message != STOP and self._is_busy():
                 now = time.monotonic()
                 wake = min(self._start(now), self.fetcher.cut(now), now + WAKE)
                 if period and now - pinged >= period:  # the schedule goes on
-                    notify("WATCHDOG=1")
+                    self.notify("WATCHDOG=1")
                     pinged = now
                 if now - self._suppressed_at >= SUPPRESSED:
                     self._say_suppressed(now)
@@ -2338,41 +2313,38 @@ class Watcher:
                 with contextlib.suppress(queue.Empty):
                     message = self.inbox.get(timeout=max(0.0, wake - now))
                 for future in [each for each in self._flying if each.done()]:
-                    self._finish(future, once)
-                if message == RELOAD and reload:
-                    notify("RELOADING=1")
-                    self._reload(reload)
-                    notify("READY=1")
-        finally:
-            notify("STOPPING=1")
-            self._end()
+                    self._finish(future)
+                if message == RELOAD:
+                    self._reload()
+        finally:  # end what flies, and say what was held back
+            self.notify("STOPPING=1")
+            self.once = True
+            self.fetcher.stop()
+            for future in concurrent.futures.wait(list(self._flying), LINGER).done:
+                self._finish(future)
+            self.hung = self.hung or bool(self._flying)
+            self._say_failures(sure=bool(self._online) or len(self._unsaid) < 2)
+            self._say_suppressed(time.monotonic())
+            self._pool.shutdown(wait=not self.hung)
+            self.fetcher.close()
 
-    def _is_busy(self, once: bool) -> bool:
+    def _is_busy(self) -> bool:
         """Return whether there is more to do; *once* nobody is waited for too long."""
-        for future, watch in list(self._flying.items()) if once else ():
+        for future, watch in list(self._flying.items()) if self.once else ():
             allowed = watch.provider.timeout * len(watch.sources) + LINGER
             if time.monotonic() > watch.began + allowed:
                 log.warning("[%s] hangs, in a name look-up?", watch.provider.name)
                 self.failed = self.hung = bool(self._flying.pop(future))
-        return bool(self._flying or self._heap or any(self._waiting) or not once)
+        return bool(self._flying or any(self._heaps) or not self.once)
 
-    def _end(self) -> None:
-        """End what flies, and say what was held back."""
-        self.fetcher.stop()
-        for future in concurrent.futures.wait(list(self._flying), LINGER).done:
-            self._finish(future, True)
-        self.hung = self.hung or bool(self._flying)
-        self._say_failures(sure=bool(self._online) or len(self._unsaid) < 2)
-        self._say_suppressed(time.monotonic())
-        self._pool.shutdown(wait=not self.hung)
-        self.fetcher.close()
-
-    def _reload(self, reload: Callable[[], Config]) -> None:
+    def _reload(self) -> None:
+        self.notify("RELOADING=1")
         try:
-            self.adopt(reload().providers)
+            self.adopt(self.reload().providers)
             log.info("configuration reloaded: %d providers", len(self._providers))
         except ConfigError as exc:
             log.error("configuration not reloaded: %s", exc)
+        self.notify("READY=1")
 
     def _start(self, now: float) -> float:
         """Start the polls that are due, as there is room; return when to look again.
@@ -2380,25 +2352,21 @@ class Watcher:
         Nothing waits for the sick: what is slow, or likely to be as it failed, was slow
         or is not known yet, has room of its own.
         """
-        while self._heap and self._heap[0][0] <= now:
-            due, name = heapq.heappop(self._heap)
-            watch = self.watches.get(name)
-            if watch and watch.due == due:  # else it was armed anew
-                watch.due = math.inf
-                self._waiting[watch.sick].append(name)
         flying = self._flying.values()
         slow = sum(each.sick or now - each.began > SLOW for each in flying)
         # Of those likely to be slow no more begin at once: most of the new are quick.
         begun = sum(each.sick and now - each.began <= SLOW for each in flying)
         few = min(SICK * self._workers - slow, self._workers - begun)
-        for waiting, free in zip(
-            self._waiting, (self._workers - len(flying) + slow, few)
-        ):
+        room = self._workers - len(flying) + slow, few
+        for heap, free in zip(self._heaps, room):
             free = min(free, (1 + SICK) * self._workers - len(flying))
-            while waiting and free > 0:
-                self._poll(waiting.popleft(), now)
-                free -= 1
-        due = self._heap[0][0] if self._heap else now + WAKE
+            while heap and heap[0][0] <= now and free > 0:
+                due, name = heapq.heappop(heap)
+                if name in self.watches and self.watches[name].due == due:
+                    self._poll(name, now)  # else it was armed anew
+                    free -= 1
+        coming = (heap[0][0] for heap in self._heaps if heap and heap[0][0] > now)
+        due = min(coming, default=now + WAKE)
         return min(due, now + TICK) if flying else due
 
     def _poll(self, name: str, now: float) -> None:
@@ -2411,13 +2379,13 @@ class Watcher:
             kept = {source.slot: source for source in watch.sources}
             watch = Watch(provider, json.loads(watch.stored()))
             watch.sources = [kept.get(each.slot, each) for each in watch.sources]
-        self.watches[name], watch.began = watch, now
+        self.watches[name], watch.due, watch.began = watch, math.inf, now
         try:
             self._flying[self._pool.submit(poll, watch, self.fetcher)] = watch
         except RuntimeError:  # the program we are part of ends
             self.inbox.put(STOP)
 
-    def _finish(self, future: concurrent.futures.Future[Poll], once: bool) -> None:
+    def _finish(self, future: concurrent.futures.Future[Poll]) -> None:
         """Take in what a poll brought, hand it on, and arm the next one."""
         watch = self._flying.pop(future)
         now, name = time.monotonic(), watch.provider.name
@@ -2433,20 +2401,21 @@ class Watcher:
             result = result._replace(failed=())
         watch.sick = bool(result.failed) and not result.reads
         watch.sick |= now - watch.began > SLOW
-        self._note_health(watch, result, now)
+        self._note_health(watch, result)
         self.on_poll(watch, result)
         if result.events:
             self._note_news(watch, result.events, now)
         if result.suppressed:
             counts = self._suppressed.setdefault(name, collections.Counter())
             counts.update(result.suppressed)
-        if once or now - watch.handed_at > REMEMBER:
+        if self.once or now - watch.handed_at > REMEMBER:
             watch.handed_at = now
             stored = watch.stored() if self._remember else None
             if result.events or stored:
                 self._outbox.put(Batch(name, result.events, stored))
-        if not once:  # missed turns are skipped
-            phase, interval = watch.phase, watch.provider.interval
+        if not self.once:  # missed turns are skipped
+            interval = watch.provider.interval
+            phase = interval * spread(name) // TICK * TICK  # by the name, to share it
             earliest = max(now, watch.began + interval / 2)
             turn = phase + ((earliest - phase) // interval + 1) * interval
             turn = max(turn, min(source.not_before for source in watch.sources))
@@ -2456,8 +2425,7 @@ class Watcher:
         """Log how much there is, and whether many have news at once."""
         watch.told, watch.handed_at = watch.told + len(events), -math.inf
         for kind, count in collections.Counter(each.type for each in events).items():
-            words = "[%s] detected %d %s"
-            log.info(words, watch.provider.name, count, DETECTED[kind])
+            log.info("[%s] detected %d %s", watch.provider.name, count, DETECTED[kind])
         recent = {k: at for k, at in self._recent.items() if now - at < STORM}
         before, self._recent = len(recent), recent
         if not all(event.while_away for event in events):
@@ -2472,12 +2440,11 @@ class Watcher:
             log.info("[%s] not told: %s", name, ", ".join(words))
         self._suppressed, self._suppressed_at = {}, now
 
-    def _note_health(self, watch: Watch, result: Poll, now: float) -> None:
+    def _note_health(self, watch: Watch, result: Poll) -> None:
         """Note which sources can be read (R12), and have changes handed on at once."""
         name, changed = watch.provider.name, any(page for _, page in result.reads)
         if result.failed or result.reads:  # else nothing was asked
-            news = "changed" if changed else "unchanged"
-            kind = "failed" if result.failed else news
+            kind = "failed" if result.failed else "changed" if changed else "unchanged"
             watch.polls[kind] = watch.polls.get(kind, 0) + 1
             self._unsaid.pop(name, None)
         for source, _ in result.reads:
@@ -2492,7 +2459,7 @@ class Watcher:
             if source.failures == 1:
                 source.failed_at, changed = time.time(), True
             self._unsaid[name] = result.failed
-            self._back_off(watch, source, error, now)
+            self._back_off(watch, source, error)
         watch.handed_at = -math.inf if changed else watch.handed_at
         self.failed = self.failed or any(source.failures for source in watch.sources)
         self._note_network(result)
@@ -2525,27 +2492,25 @@ class Watcher:
             source.warned |= sure
         self._unsaid.clear()
 
-    def _back_off(
-        self, watch: Watch, source: Source, error: PollError, now: float
-    ) -> None:
+    def _back_off(self, watch: Watch, source: Source, error: PollError) -> None:
         """Put off the next poll: ever longer up to a cap, or as the server says."""
         gone, interval = error.status in (404, 410), watch.provider.interval
-        cap = max(interval, BACKOFF_CAP)
-        pause = min(cap, interval * 2.0 ** min(source.failures - 1, 20))
-        pause = interval if self._online is False else cap if gone else pause
+        now, cap = time.monotonic(), max(interval, BACKOFF_CAP)
+        pause = cap if gone else interval * 2.0 ** min(source.failures - 1, 20)
+        pause = interval if self._online is False else min(cap, pause)
         pause *= random.uniform(0.8, 1.0)
         source.not_before = max(source.not_before, now + pause)
         source.moved = 0  # ask the configured address again
         if error.status in (400, 412, 431):  # it may be our validators that it refuses
             source.etag = source.modified = ""
-        if gone:
-            source.wait_until = time.time() + pause
+        alike = [source] if gone else []
         if error.retry_after is not None or error.status == 429:  # for the whole host
             pause = error.retry_after or pause
-            for each in [s for watch in self.watches.values() for s in watch.sources]:
-                if each.host == source.host:
-                    each.not_before = max(each.not_before, now + pause)
-                    each.wait_until = time.time() + pause
+            sources = (s for watch in self.watches.values() for s in watch.sources)
+            alike = [each for each in sources if each.host == source.host]
+        for each in alike:
+            each.not_before = max(each.not_before, now + pause)
+            each.wait_until = max(each.wait_until, time.time() + pause)
 
 
 # --- Telling: one thread that hands events on, then writes the state; Monitor. ---
@@ -2623,7 +2588,7 @@ class Printer(threading.Thread):
 
 
 class Monitor:
-    """Watches *providers* until it is stopped; several in one process are fine.
+    """Watches *providers* (or a Config) until stopped; several in one process are fine.
 
         with Monitor(load_config("providers.ini").providers) as monitor:
             for event in monitor:
@@ -2637,18 +2602,19 @@ class Monitor:
 
     def __init__(
         self,
-        providers: Iterable[Provider],
+        providers: Iterable[Provider] | Config,
         on_event: Callable[[Event], None] | None = None,
         interval: float | None = None,
         state: str = "",
     ) -> None:
-        each = [p._replace(interval=interval or p.interval) for p in providers]
-        self.config = Config(tuple(each))
+        config = providers if isinstance(providers, Config) else Config((*providers,))
+        each = [p._replace(interval=interval or p.interval) for p in config.providers]
+        self.config = config._replace(providers=tuple(each))
         self.failure = ""  # why the output failed
         self.complete = False  # could everything be read, and the state be written?
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._events.put(None)
-        self._on_event, self._state = on_event, StateFile(state)
+        self._on_event, self.state = on_event, StateFile(state)
         self._thread = threading.Thread()  # not started
 
     def start(self) -> Monitor:
@@ -2688,33 +2654,34 @@ class Monitor:
         if self.is_running():
             raise StatuswatchError("it is running")
         self.prepare(tell, once=True)
-        self.run(once=True)
+        self.run()
         return events
 
     def prepare(self, tell: Callable[[Event], None], once: bool = False) -> None:
         """Take the state, and make what run() needs."""
-        self._state.lock()
+        self.state.lock()
         try:
-            self._state.load()
-            state = self._state if once or self._state.path else None
-            self.printer = Printer(tell, self._state)
+            self.state.load()
+            state = self.state if once or self.state.path else None
+            self.printer = Printer(tell, self.state)
             self.watcher = Watcher(self.config, self.printer.inbox, state)
         except Exception:
-            self._state.unlock()
+            self.state.unlock()
             raise
+        self.watcher.once = once
         self.printer.on_failure = lambda: self.watcher.inbox.put(STOP)
 
-    def run(self, once: bool = False, linger: float | None = None, **more: Any) -> None:
-        """Watch in this thread: until stop() is called, or all is polled *once*."""
+    def run(self, linger: float | None = None) -> None:
+        """Watch in this thread, until stop() is called or all is polled once."""
         self.printer.start()
         try:
-            self.watcher.run(once, **more)
+            self.watcher.run()
         finally:
             self.printer.drain(linger)
             lost = "nobody reads it" if self.printer.is_alive() else ""
             self.failure = self.printer.failure or lost
-            self.complete = not (self.watcher.failed or self._state.failing)
-            self._state.unlock()
+            self.complete = not (self.watcher.failed or self.state.failing)
+            self.state.unlock()
             self._events.put(None)
 
     def __enter__(self) -> Monitor:
@@ -2747,12 +2714,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status (README.md has them)."""
     options = build_parser().parse_args(argv)
     usual = logging.WARNING if options.status or options.probe else logging.INFO
-    level = usual + 10 * (options.quiet - options.verbose)
-    logging.basicConfig(
-        level=max(logging.DEBUG, min(level, logging.ERROR)),
-        format="%(asctime)s %(levelname)-8s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-    )
+    level = min(usual + 10 * (options.quiet - options.verbose), logging.ERROR)
+    words, dates = "%(asctime)s %(levelname)-8s %(message)s", "%Y-%m-%d %H:%M:%S"
+    logging.basicConfig(level=max(level, logging.DEBUG), format=words, datefmt=dates)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     claim_resources()
     with contextlib.suppress(AttributeError):  # of None, or of a caller's StringIO
@@ -2854,16 +2818,12 @@ def read_config(options: argparse.Namespace) -> Config:
     unknown = wanted - {provider.name.casefold() for provider in config.providers}
     if unknown:
         raise ConfigError("%s: no provider %s" % (path, ", ".join(sorted(unknown))))
+    each = [p for p in config.providers if not wanted or p.name.casefold() in wanted]
     mine, count = options.shard or (0, 1)
-    providers = [
-        each
-        for each in config.providers
-        # Not by spread(name), or those of one share would all have their turns at once.
-        if int(spread("share " + each.name) * count) == mine
-        and (not wanted or each.name.casefold() in wanted)
-    ]
+    # Not by spread(name), or those of one share would all have their turns at once.
+    each = [p for p in each if int(spread("share " + p.name) * count) == mine]
     workers = options.workers or config.workers
-    return config._replace(providers=tuple(providers), workers=workers)
+    return config._replace(providers=tuple(each), workers=workers)
 
 
 class Run:
@@ -2877,7 +2837,8 @@ class Run:
         self.monitor: Monitor | None = None  # once it has the state
         self.stopped = False
         self.waiting: dict[str, None] = {}  # for these providers to be read
-        self.found: dict[str, tuple[list[Event], str]] = {}  # by a survey
+        self.troubles: list[Event] = []  # found by a survey,
+        self.probes: list[str] = []  # and what it found at each page
 
     def run(self) -> int:
         """Do what is asked for; return the exit status."""
@@ -2890,11 +2851,11 @@ class Run:
         home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
         usual = os.path.join(home, "statuswatch", "state.json") if options.once else ""
         state = "" if self.survey else options.state or usual
-        monitor = Monitor((), state=state)
-        monitor.config = config
-        monitor.prepare(self.tell)
+        monitor = Monitor(config, state=state)
+        monitor.prepare(self.tell, self.once)
         self.monitor, watcher = monitor, monitor.watcher
-        watcher.on_poll = self.note
+        watcher.on_poll, watcher.notify = self.note, notify
+        watcher.reload = functools.partial(read_config, options)
         for watch in watcher.watches.values() if self.survey else ():
             watch.patient = False  # nobody comes again
         signal.signal(signal.SIGINT, self.stop)
@@ -2903,8 +2864,7 @@ class Run:
         if not self.once:
             announce(config, watcher)
         self.commands.start()
-        reload = functools.partial(read_config, options)
-        monitor.run(self.once, LINGER, reload=reload, notify=notify)
+        monitor.run(LINGER)
         self.commands.finish()
         if monitor.failure:
             raise OutputError(monitor.failure)
@@ -2937,8 +2897,8 @@ class Run:
         reads = [(source, page) for source, page in result.reads if page]
         if self.survey and reads:
             troubles = find_troubles(provider, reads, datetime.now(UTC))
-            text = format_probe(provider, reads, troubles)
-            self.found[provider.name] = troubles, text
+            self.probes.append(format_probe(provider, reads, troubles))
+            self.troubles += troubles
         for source, error in result.failed if self.survey else ():
             if not source.warned:  # even if it may be our own network
                 log.warning("[%s] %s: %s", provider.name, redact(source.url), error)
@@ -2946,26 +2906,26 @@ class Run:
         if not self.survey or (reads and not result.failed):
             self.waiting.pop(provider.name, None)
         if was_waiting and sys.stderr and sys.stderr.isatty():
-            count = len(self.waiting)
-            left = "%d provider(s) to read" % count if count else ""
+            left = "%d provider(s) to read" % len(self.waiting) if self.waiting else ""
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.write("\r\x1b[K%s\r" % left)  # log lines go over it
                 sys.stderr.flush()
 
     def report(self) -> int:
         """Print what a survey found; return its exit status."""
-        troubles = [event for events, _ in self.found.values() for event in events]
         if self.options.probe:
-            write("\n".join(text for _, text in self.found.values()))
+            write("\n".join(self.probes))
         elif self.options.json:
-            write("".join(map(format_json, troubles)))
+            write("".join(map(format_json, self.troubles)))
         else:
             coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-            write(format_status(troubles, self.waiting, coloured))
-        return 3 if troubles and self.options.status else 1 if self.waiting else 0
+            write(format_status(self.troubles, self.waiting, coloured))
+        return 3 if self.troubles and self.options.status else 1 if self.waiting else 0
 
     def leave(self, status: int) -> int:
         """Return the exit status; exit with it where a thread would hold us up."""
+        if self.monitor:
+            self.monitor.state.unlock()  # it may never have come to run
         stuck = self.monitor and self.monitor.printer.is_alive()
         for stream in filter(None, () if stuck else (sys.stdout, sys.stderr)):
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import logging
@@ -702,6 +703,20 @@ class Terminal(io.StringIO):
 
     def reconfigure(self, errors):
         assert errors == "backslashreplace"
+
+
+def test_a_banner_that_fails_is_1_and_lets_go_of_the_state(capsys, fake, monkeypatch):
+    class Full(Terminal):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    argv = ["--state", "state.json", fake.url + SUMMARY]
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Full())
+        code, _, err = run(capsys, *argv)
+    assert code == 1
+    assert err[-1] == "ERROR    output failed: No space left on device"
+    assert run(capsys, "--once", *argv)[0] == 0
 
 
 @pytest.fixture

@@ -651,8 +651,8 @@ def test_validators_are_left_out_every_six_hours(server, fetcher):
     start = datetime_.datetime(2025, 2, 24, tzinfo=utc)
 
     def asks(hours):
-        now = start + datetime_.timedelta(hours=hours)
-        ((read, _),) = statuswatch.read_source(source, fetcher, 20, now)
+        at = (start + datetime_.timedelta(hours=hours)).timestamp()
+        ((read, _),) = statuswatch.read_source(source, fetcher, 20, at, None)
         assert read is source
         return server.requests[-1].header("If-None-Match")
 
@@ -792,8 +792,10 @@ class Sim:
         """Run for so long; return the batches."""
         watcher = self.watcher(*providers, state=state)
         self.at(seconds, lambda: self.put(STOP))
+        watcher.once, watcher.notify = once, statuswatch.notify
+        watcher.reload = reload or watcher.reload
         try:
-            watcher.run(once, reload, statuswatch.notify)
+            watcher.run()
         finally:
             watcher.fetcher._adapter.close()
         return list(self.outbox.queue)
@@ -1096,6 +1098,8 @@ def test_a_shorter_retry_after_does_not_end_a_longer_one(sim, server, requests_a
     long = Provider("Long", (server.url("play/long"),))
     sim.run(900, long, Provider("Short", (server.url("play/short"),)))
     assert [at for at, url in requests_at if url == long.urls[0]] == [0]
+    (source,) = sim.made.watches["Long"].sources
+    assert source.wait_until >= EPOCH + 1000  # which a restart keeps to
 
 
 def test_retry_after_of_nothing_is_no_reason_to_hurry(sim, server, requests_at):
@@ -1816,6 +1820,15 @@ def test_the_watchdog_hears_of_us_twice_in_its_time(sim, server, systemd, monkey
     assert list(systemd()).count("WATCHDOG=1") in (6, 7)
 
 
+@pytest.mark.parametrize("junk", ["", "0", "soon", "-1", "nan"])
+def test_a_watchdog_without_a_time_hears_nothing(
+    sim, server, systemd, monkeypatch, junk
+):
+    monkeypatch.setenv("WATCHDOG_USEC", junk)
+    sim.run(60, Provider("A", (server.url("healthy"),)))
+    assert list(systemd()) == ["READY=1", "STOPPING=1"]
+
+
 def test_nobody_is_told_where_there_is_no_systemd(monkeypatch, tmp_path):
     statuswatch.notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
@@ -1849,7 +1862,8 @@ def wait_for(condition, seconds=10):
 @contextlib.contextmanager
 def running(watcher, once=False):
     """The watcher runs in a thread, until the block ends or it is through."""
-    thread = threading.Thread(target=watcher.run, args=(once, None))
+    watcher.once = once
+    thread = threading.Thread(target=watcher.run)
     thread.start()
     try:
         yield thread
