@@ -1629,6 +1629,9 @@ class _Adapter(requests.adapters.HTTPAdapter):
         try:
             self.context = urllib3.util.ssl_.create_urllib3_context()
             self.context.load_verify_locations(**where)
+            # For each connection urllib3 sets it again, and frees what others then copy.
+            self.context.set_alpn_protocols(["http/1.1"])
+            vars(self.context)["set_alpn_protocols"] = lambda protocols: None
         except OSError as exc:
             raise ConfigError("%s: %s" % (bundle, reason(exc))) from exc
         super().__init__(**kwargs)
@@ -2128,16 +2131,14 @@ class Search:
         """Return the sources that *platform* has on this page."""
         reads = []
         for group in PLATFORMS.get(platform, ()):
-            paths = group if name or "%s" not in group[0] else ()
-            paths = tuple(path.replace("%s", name) for path in paths)
+            paths = [p.replace("%s", name) for p in group if name or "%s" not in p]
             found = filter(None, map(self.read, paths))
-            read = next(
-                (r for r in found if r.page.platform in (platform, "feed")), None
-            )
-            errors = [self.passing.get(urljoin(self.page, path)) for path in paths]
-            for error in filter(None, () if read else errors):
-                raise error
+            fitting = (r for r in found if r.page.platform in (platform, "feed"))
+            read = next(fitting, None)
             reads += [read] if read else []
+            for path in () if read else paths:
+                if urljoin(self.page, path) in self.passing:
+                    raise self.passing[urljoin(self.page, path)]
         return reads
 
     def judge(self, path: str) -> list[Read]:

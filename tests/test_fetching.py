@@ -1007,6 +1007,25 @@ def test_a_tls_context_is_made_once_for_all_hosts_and_proxies(
     assert tunnels == [urlsplit(url).netloc]
 
 
+def test_connections_change_nothing_of_the_context_that_they_share(
+    tls, make_fetcher, monkeypatch
+):
+    """Meanwhile another may begin, and would send what is there no more."""
+    server, bundle = tls
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    told, tell = [], ssl.SSLContext.set_alpn_protocols
+
+    def noted(context, protocols):
+        told.append(protocols)
+        tell(context, protocols)
+
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", noted)
+    fetcher = make_fetcher()
+    for host in ("127.0.0.1", "localhost"):
+        assert fetcher.fetch(server.url("healthy", host=host, scheme="https")).body
+    assert told == [["http/1.1"]]
+
+
 def test_authorities_that_cannot_be_read_are_a_mistake_to_be_told(monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such.pem")
     words = "^/no/such.pem: No such file or directory$"
