@@ -1629,7 +1629,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         try:
             self.context = urllib3.util.ssl_.create_urllib3_context()
             self.context.load_verify_locations(**where)
-            # For each connection urllib3 sets it again, and frees what others then copy.
+            # urllib3 sets it for each connection, and frees what others then copy.
             self.context.set_alpn_protocols(["http/1.1"])
             vars(self.context)["set_alpn_protocols"] = lambda protocols: None
         except OSError as exc:
