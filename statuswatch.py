@@ -560,7 +560,7 @@ def parse_time(text: str, near: datetime | None = None) -> datetime | None:
     It may be in seconds since 1970. With *near* also Statuspage's "Sep 3, 14:49 PDT",
     the last not long after *near*.
     """
-    text = " ".join(text.split())
+    text = clean(text)
     short = near and _SHORT_TIME.match(text)
     iso = not short and _ISO_TIME.match(text)
     try:
@@ -1960,7 +1960,8 @@ class Watch:
         urls = sources_of(url, provider.platform) if is_page(url) else provider.urls
         self.page = "" if urls else url  # stands for its sources until they are found
         self.home = digest(urlsplit(redact(self.page)).netloc)
-        mine = stored.get("page") == self.home  # else they are another page's
+        # Else they are another page's.
+        mine = stored.get("page", self.home) == self.home
         known = [urljoin(url, path) for path in stored.get("found", ()) if mine]
         self.sources = [Source(each) for each in urls or known or [url]]
         for source in self.sources:
@@ -2144,11 +2145,19 @@ class Search:
     def judge(self, path: str) -> list[Read]:
         """Return the sources of the page that the document at *path* is from."""
         read = self.read(path)
-        kinds = [read.page.platform] if read else []
-        if kinds == ["feed"]:  # an empty one is like any other
-            kinds = [kind for kind, groups in PLATFORMS.items() if path in groups[0]]
-        found = max(map(self.take, kinds), key=len, default=[])
-        return found or [read] if read else []
+        if not read:
+            return []
+        if read.page.platform != "feed":
+            return self.take(read.page.platform) or [read]
+        found = [read]  # but an empty feed is like any other
+        for kind, groups in PLATFORMS.items():
+            try:
+                taken = self.take(kind) if path in groups[0] else []
+                found = max(found, taken, key=len)
+            except PollError as exc:
+                if exc in self.passing.values():
+                    raise
+        return found
 
     def hinted(self, text: str) -> list[Read]:
         """Return the sources that the page's address or HTML gives away."""

@@ -238,6 +238,22 @@ def test_vendors_with_hosts_of_their_own_need_no_search(page, platform):
     assert asked[0].endswith(PLATFORMS[platform][0][0])
 
 
+def test_a_feed_that_reads_is_kept_though_paths_of_other_platforms_fail(site, fetcher):
+    page, fetch = (
+        site(404, {"/history.atom": DATA / "statuspage/history-empty.rss"}),
+        fetcher.fetch,
+    )
+
+    def broken(url, **options):
+        if url.endswith("/summary.json") and SUMMARY not in url:
+            raise statuswatch.FetchError("Connection reset by peer")
+        return fetch(url, **options)
+
+    fetcher.fetch = broken
+    found = find(page.url, fetcher)
+    assert (found.platform, paths_of(found, page.url)) == ("feed", ["/history.atom"])
+
+
 def test_a_page_of_incident_io_without_feeds_is_read_by_its_summary(site, fetcher):
     page = site(
         SPA, {k: v for k, v in FULL["incident.io"].items() if k != "/feed.atom"}

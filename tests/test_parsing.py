@@ -971,6 +971,7 @@ NEAR = datetime(2025, 3, 4, 12, tzinfo=UTC)
         ("Dec 31, 23:59 UTC", "2024-12-31T23:59:00"),
         ("Jan 1, 00:00 UTC", "2025-01-01T00:00:00"),
         ("Feb 29, 10:00 UTC", "2024-02-29T10:00:00"),
+        ("\u200e2025-02-24T14:32:00\u200bZ", "2025-02-24T14:32:00"),
     ],
 )
 def test_a_time_is_read_whatever_its_form(text, utc):

@@ -553,6 +553,10 @@ def test_the_sources_of_a_page_are_not_those_of_another(fake, fetcher):
     elsewhere = "https://api.status.io/1.0/status/0123456789abcdef01234567"
     watch.sources.append(statuswatch.Source(elsewhere))
     assert len(again(watch).sources) == 3
+    # A state that does not say whose they are is from before it did.
+    stored = json.loads(watch.stored())
+    del stored["page"]
+    assert len(Watch(watch.provider, stored).sources) == 3
     # With a password, or a slash, it is the same page.
     same = fake.url.replace("//", "//user:secret@") + "/"
     watch.provider = watch.provider._replace(urls=(same,))
