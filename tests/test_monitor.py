@@ -424,10 +424,12 @@ def test_a_program_keeps_its_logging_its_signals_and_its_threads(fake, acme):
         logs = [(each.level, list(each.handlers)) for each in loggers]
         return handlers, logs, threading.active_count(), sys.excepthook, os.getcwd()
 
-    before = state()
+    before, threads = state(), threading.enumerate()
     with Monitor([acme], lambda event: None) as monitor:
         seeded(fake, monitor)
         assert state()[:2] == before[:2]
+    for thread in set(threading.enumerate()).difference(threads):
+        thread.join(5)  # the page's, which ends with the connection, takes a moment
     assert state() == before
 
 
