@@ -2557,15 +2557,15 @@ class Printer(threading.Thread):
                 ready = self._commit(batches)
                 batches = []
 
-    def drain(self, linger: float | None) -> None:
-        """Wait for the end: for as long as it gets on, if *linger* is not None."""
+    def drain(self, linger: float | None) -> str:
+        """Wait for the end, or with *linger* until it is stuck; return with what."""
         self.inbox.put(None)
-        steps = -1
-        while self.is_alive() and (
-            time.monotonic() < self.saved_by or self.steps > steps
-        ):
+        steps, now = -1, time.monotonic
+        while self.is_alive() and (self.steps > steps or self.saved_by > now()):
             steps = self.steps
             self.join(linger)
+        stuck = "the state is not written" if self.saved_by > 0 else "nobody reads it"
+        return stuck if self.is_alive() else ""
 
     def _commit(self, batches: Sequence[Batch]) -> float:
         """Tell and save; return when to do so again."""
@@ -2687,9 +2687,8 @@ class Monitor:
         try:
             self.watcher.run()
         finally:
-            self.printer.drain(linger)
-            lost = "nobody reads it" if self.printer.is_alive() else ""
-            self.failure = self.printer.failure or lost
+            stuck = self.printer.drain(linger)
+            self.failure = self.printer.failure or stuck
             self.complete = not (self.watcher.failed or self.state.failing)
             self.state.unlock()
             self._events.put(None)

@@ -553,7 +553,8 @@ def test_a_disk_that_hangs_is_waited_for_a_while(
     monkeypatch.setattr(statuswatch, "SAVING", 0.3, raising=False)
     argv = ["--once", "--state", "state.json", fake.url + SUMMARY]
     code, _, err = run(capsys, *argv)
-    assert (code, exits) == (1, [1]) and "output failed" in err[-1]
+    assert (code, exits) == (1, [1])
+    assert err[-1] == "ERROR    output failed: the state is not written"
     assert waits.count(0.02) > 5 and not Path("state.json").exists()
 
 
