@@ -31,11 +31,11 @@ import configparser
 import contextlib
 import ctypes
 import dataclasses
-import difflib
 import email.utils
 import fcntl
 import fnmatch
 import functools
+import gc
 import hashlib
 import heapq
 import html
@@ -54,7 +54,6 @@ import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -95,6 +94,7 @@ RETRY_AFTER_CAP = 3600.0  # seconds: longest Retry-After obeyed
 UNCONDITIONAL = 6 * 3600.0  # seconds; some servers say 304 for as long as they can
 WORKERS, SICK = 16, 4  # polls at once, and how many times as many that are slow
 SLOW = 0.5  # seconds; what takes longer is likely to be slow again
+RENEW = 30.0  # seconds until threads that are idle end; each holds 0.15 MB
 PATIENCE, EARLIER = 3, 8  # polls until one of the 8 bodies before is believed (R6)
 ABSENT, ABSENT_ELSEWHERE = 2, 10  # reads without an incident until it is over (R7)
 MEMORY, DETAILED = 500, 5  # incidents remembered at least (R8), those with their texts
@@ -1146,7 +1146,8 @@ class Tracker:
         self.missing: list[str] = []  # patterns, each with a name like it
         self.ids: dict[str, list[str]] = {}  # of components, by their names
         # By digests of their ids; and the patterns that are missing, as has been said.
-        stories, components, self.gone = json.loads(memory or "[{},{},[]]")
+        known: Any = json.loads(memory or "null") or ({}, {}, [])
+        stories, components, self.gone = known
         self.components = {key: Standing(*each) for key, each in components.items()}
         self.stories: dict[str, Story] = {}
         for key, (views, *rest) in stories.items():
@@ -1317,6 +1318,8 @@ class Tracker:
             if matches(pattern, *tags):
                 self.gone = [each for each in self.gone if each != pattern]
             elif names and pattern not in self.gone:
+                import difflib  # here: 0.2 MB that most never need
+
                 near = difflib.get_close_matches(pattern, names, 1)
                 self.missing.append(", but ".join([pattern, *(names[n] for n in near)]))
                 self.gone.append(pattern)
@@ -1552,7 +1555,7 @@ class Attempt:
         self.peer, self.public = "", False  # public pages must not lead to private ones
         # A duplicate: shutting it ends any handshake or read, whatever wraps the other,
         # and its number is nobody else's when the other is closed meanwhile.
-        self._line: socket.socket | None = None
+        self._line = -1
         self._lock = threading.Lock()  # held while _line is replaced or shut
 
     def attach(self, line: socket.socket | None, peer: str = "") -> None:
@@ -1560,9 +1563,9 @@ class Attempt:
         if line and self.public and not _is_public(peer):
             raise FetchError("redirect from a public page to a private address")
         with self._lock:
-            if self._line:
-                self._line.close()
-            self._line = line and socket.socket(fileno=os.dup(line.fileno()))
+            if self._line >= 0:
+                os.close(self._line)
+            self._line = os.dup(line.fileno()) if line else -1
         self.peer = peer
         if self.due < 0:
             self.cut()
@@ -1571,8 +1574,9 @@ class Attempt:
         """End the fetch now."""
         self.due = -math.inf
         with self._lock, contextlib.suppress(OSError):
-            if self._line:
-                self._line.shutdown(socket.SHUT_RDWR)
+            if self._line >= 0:
+                with socket.socket(fileno=os.dup(self._line)) as line:
+                    line.shutdown(socket.SHUT_RDWR)
 
     def left(self) -> float:
         """Return the seconds that are left, or raise FetchError."""
@@ -1792,9 +1796,12 @@ class Fetcher:
 
 def prepare(url: str, proxied: bool) -> tuple[str, dict[str, str], dict[str, str]]:
     """Return the URL, headers and proxies of a request: all that is slow to find."""
-    request = requests.Request("GET", url, HEADERS).prepare()
+    request: Any = requests.PreparedRequest()
+    request.method, request.headers = "GET", HEADERS.copy()
+    request.prepare_url(url, None)
+    request.prepare_auth(None)  # of the URL
     proxies = requests.utils.get_environ_proxies(url) if proxied else {}
-    return str(request.url), dict(request.headers), proxies
+    return request.url, request.headers, proxies
 
 
 def _is_public(address: str) -> bool:
@@ -1871,39 +1878,56 @@ class StateFile:
         """Read the file, or put it aside; ConfigError where that would do harm."""
         if not self.path:
             return
-        providers: dict[str, Any] = {}
+        asked: dict[str, float] = {}
         try:
             if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
                 raise ConfigError("%s: not a file" % self.path)
             body = self.path.read_bytes()
-            stored = json.loads(body)
-            providers, version = stored.get("providers"), stored.get("version")
-            sealed = self._sealed(dumps(providers))
-            newer = type(version) is int and version > self.VERSION
-            # With our checksum it is not newer, but one bit of the version is flipped.
-            if newer and str(stored.get("sha256")).encode() not in sealed:
-                raise ConfigError("%s: a newer version wrote it" % self.path)
+            text = body.partition(b'"providers":')[2][:-2].decode()
+            sealed = self._sealed(text)
             if sealed != body or self.path.stat().st_uid != os.geteuid():
+                stored = json.loads(body)
+                version, check = stored.get("version"), str(stored.get("sha256"))
+                newer = type(version) is int and version > self.VERSION
+                # With our checksum it is not, but one bit of the version is flipped.
+                if newer and check.encode() not in sealed:
+                    raise ConfigError("%s: a newer version wrote it" % self.path)
                 raise ValueError
+            asked = self._take(text)
         except (FileNotFoundError, NotADirectoryError):
             pass
-        except (OSError, ValueError, AttributeError, RecursionError) as exc:
-            providers, aside = {}, "%s.corrupt-%d" % (self.path, time.time())
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ) as exc:
+            self.providers, aside = {}, "%s.corrupt-%d" % (self.path, time.time())
             why = reason(exc) if isinstance(exc, OSError) else "damaged, or not ours"
             try:
                 os.replace(self.path, aside)
             except OSError as failure:
                 aside = "it is, for it cannot be moved: %s" % reason(failure)
             log.warning("%s: %s: kept as %s; starting anew", self.path, why, aside)
-        asked = dict.fromkeys(providers, 0.0)
-        for name, each in providers.items():
+        # The least, as our clock can be wrong, or was.
+        latest = min(max(asked.values(), default=0.0), time.time())
+        for name in [name for name in asked if latest - asked[name] > FORGET]:
+            del self.providers[name]
+
+    def _take(self, text: str) -> dict[str, float]:
+        """Take the providers in *text*; return when each was last asked."""
+        asked: dict[str, float] = {}
+        read, end = json.JSONDecoder().raw_decode, 0 if text != "{}" else 1
+        while text[end] != "}":
+            name, start = read(text, end + 1)  # behind "{" or ","
+            each, end = read(text, start + 1)
+            self.providers[name] = text[start + 1 : end]
+            asked[name] = 0.0
             for source in each.get("sources", {}).values():
                 times = source.get("read_at", 0.0), source.get("failed_at", 0.0)
                 asked[name] = max(asked[name], *times)
-        # The least, as our clock can be wrong, or was.
-        latest = min(max(asked.values(), default=0.0), time.time())
-        kept = [name for name in providers if latest - asked[name] <= FORGET]
-        self.providers = {name: dumps(providers[name]) for name in kept}
+        return asked
 
     def _sealed(self, text: str) -> bytes:
         check = hashlib.sha256(b"%d%s" % (self.VERSION, text.encode())).hexdigest()
@@ -1945,9 +1969,11 @@ class StateFile:
 class Watch:
     """A provider while the program runs; owned by one thread at a time."""
 
-    def __init__(self, provider: Provider, stored: Mapping[str, Any]) -> None:
-        self.provider = provider
-        self.memory = dumps(stored["memory"]) if stored.get("memory") else ""
+    def __init__(self, provider: Provider, text: str = "") -> None:
+        """Make a Watch, from the *text* that stored() returned if there is one."""
+        head, _, memory = text.partition(',"memory":')  # in a string it has no "
+        stored = json.loads(head + "}") if head else {}
+        self.provider, self.memory = provider, memory[:-1]  # JSON
         self.polls: dict[str, int] = stored.get("polls", {})  # by what came of it
         self.told: int = stored.get("events", 0)
         self.patient = True  # is it better to come again than to miss a source?
@@ -2267,12 +2293,15 @@ class Watcher:
         self.reload: Callable[[], Config] = lambda: config  # what RELOAD is for
         self.notify: Callable[[str], None] = lambda message: None  # says how we are
         self.on_poll: Callable[[Watch, Poll], None] = lambda watch, result: None
+        self.trim: Callable[[], object] = lambda: None  # gives free memory back
         self.failed = False  # could any source not be read?
         self.hung = False  # is any worker beyond recall?
         self.watches: dict[str, Watch] = {}
         self._providers: dict[str, Provider] = {}
         self._workers, self._outbox, self._remember = workers, outbox, bool(state)
-        self._pool = concurrent.futures.ThreadPoolExecutor((1 + SICK) * workers, "poll")
+        threads, executor = (1 + SICK) * workers, concurrent.futures.ThreadPoolExecutor
+        self._new_pool = functools.partial(executor, threads, "poll")
+        self._pool, self._renew_at = self._new_pool(), time.monotonic() + RENEW
         self._flying: dict[concurrent.futures.Future[Poll], Watch] = {}
         # When who is due, of the well and of the sick.
         self._heaps: tuple[list[tuple[float, str]], list[tuple[float, str]]] = [], []
@@ -2295,8 +2324,7 @@ class Watcher:
         for name, provider in self._providers.items():
             watch = self.watches.get(name)
             if not watch or watch.provider != provider and watch.due < math.inf:
-                stored = json.loads(self._stored.get(name, "{}"))
-                watch = watch or Watch(provider, stored)
+                watch = watch or Watch(provider, self._stored.get(name, ""))
                 self.watches[name] = watch
                 self._arm(watch, time.monotonic())
 
@@ -2317,6 +2345,10 @@ class Watcher:
                 if period and now - pinged >= period:  # the schedule goes on
                     self.notify("WATCHDOG=1")
                     pinged = now
+                if now >= self._renew_at:  # idle threads end, and what the last left
+                    self.trim()
+                    self._pool.shutdown(wait=False)
+                    self._pool, self._renew_at = self._new_pool(), now + RENEW
                 if now - self._suppressed_at >= SUPPRESSED:
                     self._say_suppressed(now)
                 message = ""
@@ -2387,7 +2419,7 @@ class Watcher:
             return
         if provider != watch.provider:
             kept = {source.slot: source for source in watch.sources}
-            watch = Watch(provider, json.loads(watch.stored()))
+            watch = Watch(provider, watch.stored())
             watch.sources = [kept.get(each.slot, each) for each in watch.sources]
         self.watches[name], watch.due, watch.began = watch, math.inf, now
         try:
@@ -2741,12 +2773,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def claim_resources() -> None:
     """Have as many descriptors as we may, and memory given back once it is free."""
+    gc.freeze()  # what is imported stays, and is not searched for cycles again
     with contextlib.suppress(ValueError, OSError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with contextlib.suppress(OSError, AttributeError):  # where glibc is
         ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD, mallopt(3)
         ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX: else one for each thread
+
+
+def trim() -> None:
+    """Give memory that is free back to the system, where glibc is."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -2863,7 +2902,7 @@ class Run:
         monitor = Monitor(config, state=state)
         monitor.prepare(self.tell, self.once)
         self.monitor, watcher = monitor, monitor.watcher
-        watcher.on_poll, watcher.notify = self.note, notify
+        watcher.on_poll, watcher.notify, watcher.trim = self.note, notify, trim
         watcher.reload = functools.partial(read_config, options)
         for watch in watcher.watches.values() if self.survey else ():
             watch.patient = False  # nobody comes again
@@ -2883,7 +2922,7 @@ class Run:
 
     def check(self, config: Config) -> int:
         for each in config.providers:
-            urls = " ".join(redact(source.url) for source in Watch(each, {}).sources)
+            urls = " ".join(redact(source.url) for source in Watch(each).sources)
             write(clean("%s: %s every %g s" % (each.name, urls, each.interval)) + "\n")
         return 0
 
@@ -2982,6 +3021,8 @@ class Commands(Printer):
             value = value if isinstance(value, (str, type(None))) else dumps(value)
             variables[key.upper()] = shorten(value or "")
         more = {b"STATUSWATCH_" + k.encode(): v.encode() for k, v in variables.items()}
+        import subprocess  # here, as difflib
+
         try:
             with subprocess.Popen(
                 self.words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,

@@ -193,12 +193,12 @@ def test_the_page_of_status_io_is_named_in_its_html(site, fetcher, monkeypatch):
     assert page.requests == [SUMMARY, "/"]
     # With the platform's name in the configuration it is searched for all the same, and
     # what was found elsewhere is remembered as it is.
-    watch = Watch(Provider("Acme", (page.url,), "status.io"), {})
+    watch = Watch(Provider("Acme", (page.url,), "status.io"))
     assert [source.url for source in watch.sources] == [page.url]
     assert not poll(watch, fetcher).failed
     stored = json.loads(watch.stored())
     assert stored["found"] == [api.url + "/1.0/status/" + name]
-    again = Watch(Provider("Acme", (page.url,), "status.io"), stored)
+    again = Watch(Provider("Acme", (page.url,), "status.io"), watch.stored())
     assert [source.url for source in again.sources] == stored["found"]
     page.requests.clear()
     assert not poll(again, fetcher).failed and page.requests == []
@@ -310,9 +310,9 @@ def test_a_feed_elsewhere_is_polled_with_its_query_after_a_restart(site, fetcher
     feeds = site(404, {"/rss?id=5": at("feed/rss-2.0.rss")})
     link = '<link rel="alternate" type="application/rss+xml" href="%s/rss?id=5">'
     page = site(404, {"/": (link % feeds.url).encode()})
-    watch = Watch(Provider("Acme", (page.url,)), {})
+    watch = Watch(Provider("Acme", (page.url,)))
     assert not poll(watch, fetcher).failed
-    watch = Watch(watch.provider, json.loads(watch.stored()))
+    watch = Watch(watch.provider, watch.stored())
     page.requests.clear()
     result = poll(watch, fetcher)
     assert [source.url for source, _ in result.reads] == [feeds.url + "/rss?id=5"]
@@ -422,7 +422,7 @@ def test_a_large_document_is_not_held_while_others_are_searched(site, fetcher):
     _, reads = find_sources(page.url, fetcher)
     bodies = {read.url[len(page.url) :]: read.response.body for read in reads}
     assert bodies[SUMMARY] is None and bodies["/history.atom"]
-    watch = Watch(Provider("Acme", (page.url,)), {})
+    watch = Watch(Provider("Acme", (page.url,)))
     page.requests.clear()
     assert not statuswatch.poll(watch, fetcher).failed
     assert page.requests.count(SUMMARY) == 2

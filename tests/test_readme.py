@@ -182,7 +182,7 @@ def tell(fake, providers):
     """What a watcher prints of the demo's story when it polls after every step."""
     module, demo = load_script("fakepage"), load_script("demo")
     (provider,) = statuswatch.parse_config(providers, "providers.ini").providers
-    watch = statuswatch.Watch(provider, {})
+    watch = statuswatch.Watch(provider)
     fetcher = statuswatch.Fetcher(1)
     now = datetime.datetime.now(statuswatch.UTC)
     fake.clock = lambda: now
@@ -232,7 +232,7 @@ def look(at):
             clock[0] = at + datetime.timedelta(minutes=max(0, int(seconds) - 3))
             if int(seconds) <= 5 and "mouse" not in step:
                 fake.do(step.strip())
-        watch = statuswatch.Watch(Provider("ExampleAI", (fake.url,)), {})
+        watch = statuswatch.Watch(Provider("ExampleAI", (fake.url,)))
         reads = statuswatch.poll(watch, fetcher).reads
         fetcher._adapter.close()
         there = [
@@ -511,7 +511,7 @@ def test_the_sources_of_a_page_without_a_platform_are_found(flavour, platform):
     fetcher = statuswatch.Fetcher(1)
     with load_script("fakepage").FakePage(flavour) as fake:
         fake.do('component api "API" operational')
-        watch = statuswatch.Watch(Provider("Acme", (fake.url,)), {})
+        watch = statuswatch.Watch(Provider("Acme", (fake.url,)))
         result = statuswatch.poll(watch, fetcher)
         fetcher._adapter.close()
     wanted = [fake.url + paths[0] for paths in statuswatch.PLATFORMS[platform]]
@@ -543,11 +543,12 @@ def test_a_page_is_searched_in_the_order_told():
 def test_a_page_whose_address_changes_is_searched_anew():
     assert "Where a page's address changes, its sources are found anew" in README
     old = Provider("Acme", ("http://127.0.0.1:1",))
-    watch = statuswatch.Watch(old, {})
+    watch = statuswatch.Watch(old)
     watch.sources = [statuswatch.Source("http://127.0.0.1:1/feed.rss")]
-    stored = json.loads(watch.stored())
+    text = watch.stored()
+    stored = json.loads(text)
     for url in ("http://127.0.0.1:1", "http://127.0.0.1:2"):
-        watch = statuswatch.Watch(old._replace(urls=(url,)), stored)
+        watch = statuswatch.Watch(old._replace(urls=(url,)), text)
         expected = stored["found"] if url == old.urls[0] else [""]
         assert [source.url for source in watch.sources] == [url + expected[0]]
 
@@ -796,7 +797,7 @@ def test_the_first_run_under_cron_has_nothing_to_mail(tmp_path):
 
 def test_the_state_file_is_as_described(tmp_path):
     state = statuswatch.StateFile(str(tmp_path / "state.json"))
-    watch = statuswatch.Watch(Provider("Acme", ("http://127.0.0.1:9",)), {})
+    watch = statuswatch.Watch(Provider("Acme", ("http://127.0.0.1:9",)))
     watch.memory = Tracker(watch.provider, "", NOW).memory()
     state.providers["Acme"] = watch.stored()
     state.save()
@@ -1197,7 +1198,7 @@ def test_the_latest_of_several_updates_of_an_incidentio_feed_is_told():
     fetcher = statuswatch.Fetcher(1)
     with load_script("fakepage").FakePage("incidentio") as fake:
         fake.do('component api "API" operational')
-        watch = statuswatch.Watch(Provider("A", (fake.url,), "incident.io"), {})
+        watch = statuswatch.Watch(Provider("A", (fake.url,), "incident.io"))
         statuswatch.poll(watch, fetcher)
         fake.do('incident db investigating impact=major "Errors" "One."')
         fake.do('update db identified "Two."')

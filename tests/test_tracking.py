@@ -171,7 +171,7 @@ def test_of_a_source_that_was_not_read_nothing_is_known():
 
 
 def test_what_is_of_this_run_alone_is_not_stored():
-    watch = statuswatch.Watch(Provider("Acme", ("https://status.acme.test/x",)), {})
+    watch = statuswatch.Watch(Provider("Acme", ("https://status.acme.test/x",)))
     (source,) = watch.sources
     source.away, source.not_before, source.seeded = True, 7.0, True
     assert json.loads(watch.stored())["sources"] == {source.slot: {"seeded": True}}
@@ -2139,7 +2139,7 @@ def test_a_usual_page_is_remembered_in_six_kilobytes(flavour):
     current = incident(stories[0].id, LOOKING, FOUND, components=tuple(names[:3]))
     scenario.poll(feed=page(*stories), json=listing(current, *parts))
     assert len(scenario.memory) <= 6_000
-    watch = statuswatch.Watch(scenario.provider, {})
+    watch = statuswatch.Watch(scenario.provider)
     assert stored_size(watch, scenario) < 7_000
 
 

@@ -87,13 +87,13 @@ def no_waits(monkeypatch):
 
 @pytest.fixture
 def watch(fake):
-    return Watch(Provider("Acme", (fake.url,), "statuspage"), {})
+    return Watch(Provider("Acme", (fake.url,), "statuspage"))
 
 
 @pytest.fixture
 def summary(fake):
     """A watch of one source."""
-    return Watch(Provider("Acme", (fake.url + SUMMARY,)), {})
+    return Watch(Provider("Acme", (fake.url + SUMMARY,)))
 
 
 def told(events):
@@ -108,7 +108,7 @@ def read(result):
 
 def again(watch):
     """The watch as it is after a restart."""
-    return Watch(watch.provider, json.loads(watch.stored()))
+    return Watch(watch.provider, watch.stored())
 
 
 def messages(caplog, level=logging.WARNING):
@@ -200,7 +200,7 @@ def test_a_failed_read_changes_nothing(watch, fake, fetcher, no_waits, what, pat
 def test_what_is_kept_of_a_failure_holds_no_body(fake, fetcher, no_waits, what, path):
     """Its traceback and its causes would, and all that was made of it."""
     fake.do("fail %s 3600" % what)
-    failed = poll(Watch(Provider("Acme", (fake.url + path,)), {}), fetcher).failed
+    failed = poll(Watch(Provider("Acme", (fake.url + path,))), fetcher).failed
     assert failed
     for _, error in failed:
         assert error.__traceback__ is error.__cause__ is error.__context__ is None
@@ -215,7 +215,7 @@ def test_the_validators_of_a_broken_body_are_not_stored(server, fetcher, monkeyp
 
     monkeypatch.setitem(TRICKS, "broken", broken)
     server.play("page", ["healthy", "broken", "healthy"])
-    watch = Watch(Provider("Acme", (server.url("play/page"),)), {})
+    watch = Watch(Provider("Acme", (server.url("play/page"),)))
     poll(watch, fetcher)
     server.page("page").advance()
     assert isinstance(poll(watch, fetcher).failed[0][1], ParseError)
@@ -227,7 +227,7 @@ def test_the_validators_of_a_broken_body_are_not_stored(server, fetcher, monkeyp
 
 
 def test_new_validators_of_an_unchanged_body_are_stored(server, fetcher):
-    watch = Watch(Provider("Acme", (server.url("new_etag"),)), {})
+    watch = Watch(Provider("Acme", (server.url("new_etag"),)))
     poll(watch, fetcher)
     first = watch.sources[0].etag
     poll(watch, fetcher)
@@ -238,7 +238,7 @@ def test_new_validators_of_an_unchanged_body_are_stored(server, fetcher):
 def test_a_stale_copy_is_set_aside_twice(server, fetcher, caplog):
     """R6: it changes nothing, counts as no read, and its validators are not stored."""
     url = server.url("healthy")
-    watch = Watch(Provider("Acme", (url,)), {})
+    watch = Watch(Provider("Acme", (url,)))
     source, page = watch.sources[0], server.page("page")
     poll(watch, fetcher)
     page.advance()
@@ -255,7 +255,7 @@ def test_a_stale_copy_is_set_aside_twice(server, fetcher, caplog):
 
 def test_another_pages_document_seeds_afresh_the_third_time(fake, fetcher, caplog):
     """R14"""
-    watch = Watch(Provider("Acme", (fake.url + SUMMARY,)), {})
+    watch = Watch(Provider("Acme", (fake.url + SUMMARY,)))
     poll(watch, fetcher)
     fake.do('page "Other"')
     fake.do('incident db investigating "Errors" "We look."')
@@ -273,7 +273,7 @@ def test_another_pages_document_seeds_afresh_the_third_time(fake, fetcher, caplo
 
 def test_polls_in_a_row_are_what_counts(fake, fetcher):
     """Another page's document now and then is never believed."""
-    watch = Watch(Provider("Acme", (fake.url + SUMMARY,)), {})
+    watch = Watch(Provider("Acme", (fake.url + SUMMARY,)))
     poll(watch, fetcher)
     for _ in range(3):
         fake.do('page "Other"')
@@ -287,7 +287,7 @@ def test_an_unchanged_page_in_between_is_a_read_too(server, fetcher):
     """R14: its 304 shows that the others are not the page."""
     steps = ["wrong_tenant", "wrong_tenant", "healthy"]
     server.play("page", ["healthy", *steps * 3])
-    watch = Watch(Provider("Acme", (server.url("play/page"),)), {})
+    watch = Watch(Provider("Acme", (server.url("play/page"),)))
     seen = [len(read(poll(watch, fetcher))) for _ in range(10)]
     assert seen == [1] + [0, 0, 1] * 3
 
@@ -434,7 +434,7 @@ def test_after_a_restart_what_may_be_over_is_observed(watch, fake, fetcher):
 def test_a_page_of_unknown_platform_is_looked_at(fetcher, flavour, paths):
     with FakePage(flavour) as fake:
         fake.do('component api "API" operational')
-        watch = Watch(Provider("Acme", (fake.url,)), {})
+        watch = Watch(Provider("Acme", (fake.url,)))
         assert poll(watch, fetcher).events == []
         assert [source.url for source in watch.sources] == [fake.url + p for p in paths]
         fake.do('incident db investigating "Errors" "We look."')
@@ -449,7 +449,7 @@ def test_a_page_of_unknown_platform_is_looked_at(fetcher, flavour, paths):
 @pytest.mark.parametrize("what", ["404", "html", "empty"])
 def test_of_two_feeds_the_second_will_do(fake, fetcher, what):
     fake.do("fail %s 3600 path=/history.atom" % what)
-    watch = Watch(Provider("Acme", (fake.url,)), {})
+    watch = Watch(Provider("Acme", (fake.url,)))
     poll(watch, fetcher)
     urls = [source.url for source in watch.sources]
     assert urls == [fake.url + "/history.rss", fake.url + SUMMARY]
@@ -457,7 +457,7 @@ def test_of_two_feeds_the_second_will_do(fake, fetcher, what):
 
 def test_a_page_of_no_platform_that_we_know_is_a_failure(server, fetcher):
     url = server.url("healthy").replace("/healthy", "")
-    watch = Watch(Provider("Acme", (url,)), {})
+    watch = Watch(Provider("Acme", (url,)))
     for _ in range(2):
         result = poll(watch, fetcher)
         assert not result.events and not read(result)
@@ -469,7 +469,7 @@ def test_a_page_of_no_platform_that_we_know_is_a_failure(server, fetcher):
 
 def test_a_page_that_wants_us_away_is_not_searched_on(fake, fetcher):
     fake.do("fail 429 3600 retry-after=60")
-    watch = Watch(Provider("Acme", (fake.url,)), {})
+    watch = Watch(Provider("Acme", (fake.url,)))
     ((_, error),) = poll(watch, fetcher).failed
     assert error.retry_after == 60
     assert len(fake.requests) == 1
@@ -477,7 +477,7 @@ def test_a_page_that_wants_us_away_is_not_searched_on(fake, fetcher):
 
 def test_a_page_that_wants_us_away_is_not_asked_at_the_next_start(fake, fetcher):
     fake.do("fail 429 3600 retry-after=60")
-    watch = Watch(Provider("Acme", (fake.url,)), {})
+    watch = Watch(Provider("Acme", (fake.url,)))
     ((source, _),) = poll(watch, fetcher).failed
     source.wait_until = time.time() + 60  # as its failure is taken in
     result = poll(again(watch), fetcher)
@@ -486,7 +486,7 @@ def test_a_page_that_wants_us_away_is_not_asked_at_the_next_start(fake, fetcher)
 
 def test_what_happened_while_a_page_was_away_is_told(fake, fetcher):
     """What is found again is not seeded afresh: the same sources go on."""
-    watch = Watch(Provider("Acme", (fake.url,)), {})
+    watch = Watch(Provider("Acme", (fake.url,)))
     poll(watch, fetcher)
     fake.do('incident db investigating "Errors" "We look."')
     before = list(watch.sources)
@@ -497,7 +497,7 @@ def test_what_happened_while_a_page_was_away_is_told(fake, fetcher):
 
 
 def test_sources_that_no_longer_work_are_looked_for_again(fake, fetcher, no_waits):
-    watch = Watch(Provider("Acme", (fake.url,)), {})
+    watch = Watch(Provider("Acme", (fake.url,)))
     poll(watch, fetcher)
     before = list(watch.sources)
     for source in before:
@@ -516,7 +516,7 @@ def test_a_source_that_fails_while_a_page_is_searched_is_not_lost(
     fake, fetcher, no_waits
 ):
     fake.do("fail 503 3600 path=" + SUMMARY)
-    watch = Watch(Provider("Acme", (fake.url,)), {})
+    watch = Watch(Provider("Acme", (fake.url,)))
     ((source, error),) = poll(watch, fetcher).failed
     assert (source.url, error.status) == (fake.url, 503)
     watch = again(watch)
@@ -528,7 +528,7 @@ def test_a_source_that_fails_while_a_page_is_searched_is_not_lost(
 
 def test_of_a_source_that_fails_the_alternative_is_taken(fake, fetcher, no_waits):
     fake.do("fail 503 3600 path=/history.atom")
-    watch = Watch(Provider("Acme", (fake.url,)), {})
+    watch = Watch(Provider("Acme", (fake.url,)))
     assert not poll(watch, fetcher).failed
     urls = [source.url for source in watch.sources]
     assert urls == [fake.url + "/history.rss", fake.url + SUMMARY]
@@ -548,7 +548,7 @@ def test_a_source_that_keeps_failing_is_done_without(sim, fake, caplog):
 
 def test_the_sources_of_a_page_are_not_those_of_another(fake, fetcher):
     """Neither the paths nor the whole addresses."""
-    watch = Watch(Provider("Acme", (fake.url,)), {})
+    watch = Watch(Provider("Acme", (fake.url,)))
     poll(watch, fetcher)
     elsewhere = "https://api.status.io/1.0/status/0123456789abcdef01234567"
     watch.sources.append(statuswatch.Source(elsewhere))
@@ -556,7 +556,7 @@ def test_the_sources_of_a_page_are_not_those_of_another(fake, fetcher):
     # A state that does not say whose they are is from before it did.
     stored = json.loads(watch.stored())
     del stored["page"]
-    assert len(Watch(watch.provider, stored).sources) == 3
+    assert len(Watch(watch.provider, statuswatch.dumps(stored)).sources) == 3
     # With a password, or a slash, it is the same page.
     same = fake.url.replace("//", "//user:secret@") + "/"
     watch.provider = watch.provider._replace(urls=(same,))
@@ -570,7 +570,7 @@ def test_a_page_that_was_never_read_is_searched_with_its_password_again(
 ):
     fake.do("fail 503 3600")
     url = fake.url.replace("//", "//user:secret@")
-    watch = Watch(Provider("Acme", (url,)), {})
+    watch = Watch(Provider("Acme", (url,)))
     assert poll(watch, fetcher).failed
     assert json.loads(watch.stored())["found"] == []
     watch = again(watch)
@@ -591,7 +591,7 @@ def test_sources_at_other_addresses_are_the_same_page(server, fetcher):
 
     publish("OPERATIONAL")
     before, after = server.url("document/page?1"), server.url("document/page?2")
-    watch = Watch(Provider("Acme", (before,)), {})
+    watch = Watch(Provider("Acme", (before,)))
     poll(watch, fetcher)
     watch.provider = watch.provider._replace(urls=(after,))
     watch, seen = again(watch), []
@@ -603,7 +603,7 @@ def test_sources_at_other_addresses_are_the_same_page(server, fetcher):
 
 def test_a_source_that_is_polled_no_more_does_not_hold_up_an_end(fake, fetcher):
     """R7: without it the list alone says what is over, by its second read."""
-    watch = Watch(Provider("Acme", (fake.url,), "statuspage"), {})
+    watch = Watch(Provider("Acme", (fake.url,), "statuspage"))
     fake.do('incident db investigating "Errors" "We look."')
     poll(watch, fetcher)
     watch.provider = Provider("Acme", (fake.url + SUMMARY,))
@@ -631,7 +631,7 @@ def test_a_source_that_must_wait_is_not_asked(watch, fake, fetcher):
 
 
 def test_a_page_that_is_fresh_is_not_asked_again(server, fetcher):
-    watch = Watch(Provider("Acme", (server.url("max_age?seconds=50"),)), {})
+    watch = Watch(Provider("Acme", (server.url("max_age?seconds=50"),)))
     now = time.monotonic()
     poll(watch, fetcher)
     assert watch.sources[0].not_before == pytest.approx(now + 50, abs=5)
@@ -650,7 +650,7 @@ def test_a_host_that_wants_us_away_is_not_asked_for_another_source(
 
 def test_validators_are_left_out_every_six_hours(server, fetcher):
     """Some servers say 304 for as long as they can."""
-    watch = Watch(Provider("Acme", (server.url("always_304"),)), {})
+    watch = Watch(Provider("Acme", (server.url("always_304"),)))
     source, utc = watch.sources[0], statuswatch.UTC
     start = datetime_.datetime(2025, 2, 24, tzinfo=utc)
 
@@ -668,7 +668,7 @@ def test_validators_are_left_out_every_six_hours(server, fetcher):
 
 
 def test_a_page_that_moved_for_good_is_asked_there_after_five_polls(server, fetcher):
-    watch = Watch(Provider("Acme", (server.url("moved"),)), {})
+    watch = Watch(Provider("Acme", (server.url("moved"),)))
     for _ in range(7):
         assert read(poll(watch, fetcher))
     paths = [request.path for request in server.requests]
@@ -682,7 +682,7 @@ def test_a_page_that_moved_for_good_is_asked_there_after_five_polls(server, fetc
 def test_five_different_places_are_no_move(server, fetcher):
     steps = ["redirect?code=301&to=/healthy%%3Fn=%d" % n for n in range(9)]
     server.play("page", steps)
-    watch = Watch(Provider("Acme", (server.url("play/page"),)), {})
+    watch = Watch(Provider("Acme", (server.url("play/page"),)))
     for _ in range(7):
         assert read(poll(watch, fetcher))
     assert [r.path for r in server.requests[::2]] == ["/play/page"] * 7
@@ -690,7 +690,7 @@ def test_five_different_places_are_no_move(server, fetcher):
 
 def test_an_address_with_what_may_be_a_secret_is_not_kept(server, fetcher):
     url = server.url("redirect?code=301&to=/healthy%3Ftoken=secret")
-    watch = Watch(Provider("Acme", (url,)), {})
+    watch = Watch(Provider("Acme", (url,)))
     for _ in range(7):
         assert read(poll(watch, fetcher))
     assert [r.path for r in server.requests] == ["/redirect", "/healthy"] * 7
@@ -700,7 +700,7 @@ def test_an_address_with_what_may_be_a_secret_is_not_kept(server, fetcher):
 def test_a_redirect_that_is_gone_meanwhile_begins_anew(server, fetcher):
     move = "redirect?code=301&to=/healthy/page"
     server.play("page", [move] * 4 + ["healthy"] + [move])
-    watch = Watch(Provider("Acme", (server.url("play/page"),)), {})
+    watch = Watch(Provider("Acme", (server.url("play/page"),)))
     for _ in range(9):
         assert read(poll(watch, fetcher))
     assert len(server.requests_of("play")) == 9
@@ -790,6 +790,7 @@ class Sim:
         self.made = Watcher(Config(providers, self.workers), self.outbox, state)
         self.made.inbox = self
         self.made._pool = Inline(self)
+        self.made._new_pool = lambda: Inline(self)
         return self.made
 
     def run(self, seconds, *providers, once=False, reload=None, state=None):
@@ -1456,7 +1457,9 @@ def test_polls_and_events_are_counted_in_the_state(monkeypatch, no_waits, fake):
     before = dict(counts)
     sim = Sim(monkeypatch)
     sim.now = 200.0
-    batches = sim.run(999, provider, once=True, state=Memory(Acme=json.dumps(stored)))
+    batches = sim.run(
+        999, provider, once=True, state=Memory(Acme=statuswatch.dumps(stored))
+    )
     stored = json.loads(batches[-1].stored)
     assert told(batches[-1].events) == [("API", "operational")]
     assert stored["events"] == 3
@@ -1981,7 +1984,7 @@ def test_who_is_still_away_when_the_network_is_back_is_told(sim, server, caplog)
 
 
 def test_a_page_moved_by_a_public_host_is_not_asked_at_a_private_one(server, fetcher):
-    watch = Watch(Provider("Acme", ("http://status.acme.test/x",)), {})
+    watch = Watch(Provider("Acme", ("http://status.acme.test/x",)))
     (source,) = watch.sources
     source.moved, source.moved_to = MOVED, server.url("healthy")
     assert not poll(watch, fetcher).failed
