@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import gc
 import io
 import json
 import logging
@@ -354,6 +356,29 @@ def test_what_is_no_address_is_2_and_one_line(capsys, url):
     code, out, err = run(capsys, "--check-config", url)
     assert (code, out, len(err)) == (2, "", 1)
     assert err[0].startswith("ERROR    ")
+
+
+# --- What the system gives. ---
+
+
+@pytest.mark.parametrize("library", [OSError(), object()], ids=["none", "not glibc"])
+def test_where_there_is_no_glibc_memory_is_not_given_back(monkeypatch, library):
+    def load(name):
+        if isinstance(library, OSError):
+            raise library
+        return library
+
+    statuswatch.trim()
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    statuswatch.trim()
+    statuswatch.claim_resources()
+
+
+def test_what_is_imported_is_not_searched_for_cycles():
+    gc.unfreeze()
+    statuswatch.claim_resources()
+    assert gc.get_freeze_count() > 10000
+    gc.unfreeze()
 
 
 # --- Logging. ---

@@ -276,6 +276,26 @@ def test_a_folder_where_the_state_should_be_is_kept_aside(tmp_path, caplog):
     assert names(aside) == ["precious"]
 
 
+@pytest.mark.parametrize(
+    "text", ['{"A":{},"B":3}', '{"A":{},"B":{}', '{"A":{}', "[]", "3"]
+)
+def test_a_state_with_our_checksum_that_is_not_ours_is_not_believed(path, caplog, text):
+    path.write_bytes(StateFile("")._sealed(text))
+    assert load(path) == {}
+    (warning,) = warnings(caplog)
+    assert "damaged, or not ours" in warning and not path.exists()
+
+
+def test_a_state_is_taken_as_it_was_written(path):
+    for providers in ({}, {"A": "{}"}, {'"}, {': '{"sources":{}}', "B": '{"x":"}"}'}):
+        state = StateFile(str(path))
+        state.providers = providers
+        state.save()
+        again = StateFile(str(path))
+        again.load()
+        assert again.providers == providers
+
+
 def test_somebody_elses_state_is_not_believed(path, caplog, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
     assert load(path) == {}

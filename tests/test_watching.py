@@ -1922,6 +1922,29 @@ def test_a_stop_does_not_wait_for_dead_servers(server):
         assert time.monotonic() - began < 2
 
 
+def test_threads_that_are_idle_end(server, monkeypatch, caplog):
+    """Those of a busy time would hold their memory for ever; who polls goes on."""
+    monkeypatch.setattr(statuswatch, "RENEW", 0.2)
+    urls = [server.url("healthy/%d" % n) for n in range(12)]
+    providers = [Provider("P%d" % n, (url,)) for n, url in enumerate(urls)]
+    hang = Provider("Hang", (server.url("accept_and_hang"),), timeout=1.0)
+    before, given_back = set(threading.enumerate()), []
+
+    def polling():
+        new = set(threading.enumerate()) - before
+        return [thread for thread in new if thread.name.startswith("poll")]
+
+    watcher = Watcher(Config((*providers, hang)), queue.Queue(), None)
+    watcher.trim = lambda: given_back.append(len(polling()))
+    with running(watcher):
+        wait_for(lambda: len(given_back) > 1 and len(polling()) == 1)
+        assert given_back[0] > 1
+        wait_for(lambda: watcher.watches["Hang"].sources[0].failures)
+        wait_for(lambda: not polling())
+    assert len(server.requests) >= 13
+    assert "took longer than 1 s" in messages(caplog)[0]
+
+
 @pytest.mark.parametrize("workers", [1, 16])
 def test_the_number_of_workers_changes_no_event(workers):
     outbox = queue.Queue()
