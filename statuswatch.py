@@ -1575,7 +1575,8 @@ class Attempt:
         self.due = -math.inf
         with self._lock, contextlib.suppress(OSError):
             if self._line >= 0:
-                with socket.socket(fileno=os.dup(self._line)) as line:
+                with socket.socket(fileno=self._line) as line:  # closes it, too
+                    self._line = -1
                     line.shutdown(socket.SHUT_RDWR)
 
     def left(self) -> float:
