@@ -2798,19 +2798,14 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     yes = "store_true"
-
-    def interval(text: str) -> float:
-        return float(parse_value("interval", text))
-
-    def workers(text: str) -> int:
-        return int(parse_value("workers", text))
-
+    for key in ("interval", "workers"):  # by name, which the error has, too
+        parser.register("type", key, functools.partial(parse_value, key))
     add = parser.add_argument_group("what to watch").add_argument
     add("urls", nargs="*", metavar="URL", help="just these pages or sources")
     add("--config", metavar="FILE", help="instead of the first providers.ini found")
-    add("--interval", metavar="SEC", type=interval, help="between polls, default: 30")
+    add("--interval", metavar="SEC", type="interval", help="between polls, default: 30")
     add("--shard", metavar="K/N", type=shard, help="only the K-th of N shares")
-    add("--workers", metavar="N", type=workers, help="default: 16, or what it takes")
+    add("--workers", metavar="N", type="workers", help="default: 16, or what it takes")
     group = parser.add_argument_group("what to do instead of watching")
     add = group.add_mutually_exclusive_group().add_argument
     add("--once", action=yes, help="print what changed since the last run, exit")
