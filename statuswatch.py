@@ -460,13 +460,11 @@ def reason(exc: BaseException) -> str:
 
 
 def marked(markup: str) -> str:
-    """Return the text of HTML with its tags turned into what _GAPS has."""
+    """Return HTML as text, yet to be cleaned, with its tags as _GAPS has them."""
     cut = _TAG.split(re.sub(_SKIPPED, "", harmless(markup)))  # text, tag, text, ...
     cut[1::2] = map(_GAPS.get, map(str.lower, cut[1::2]), itertools.repeat(""))
-    for number, text in enumerate(cut) if "&" in markup else ():
-        if "&" in text:  # int() refuses long numbers
-            cut[number] = harmless(html.unescape(re.sub(r"&#\d{8,};?", "", text)))
-    return "".join(cut)
+    # Nothing that unescape() makes looks like a tag's; int() refuses long numbers.
+    return html.unescape(re.sub(r"&#\d{8,};?", "", "".join(cut)))
 
 
 # --- Parsing: bytes -> Page. Pure: no clock, no network, no logging. ---
@@ -537,9 +535,8 @@ def parse(body: bytes | bytearray, content_type: str = "") -> Page:
     else:
         raise ParseError("neither text in %s nor in UTF-8" % declared[:20])
     document = _read(text)
-    if isinstance(document, Element):
-        return parse_feed(document)
-    return parse_json(document)
+    parse_document = parse_feed if isinstance(document, Element) else parse_json
+    return parse_document(document)
 
 
 def _html_kind(text: str) -> str:
@@ -629,12 +626,10 @@ def _read(text: str) -> Any:
     except (defusedxml.ElementTree.ParseError, ValueError, RecursionError) as exc:
         why = clean(str(exc))[:80] if text else "an empty body"
         raise ParseError("no usable %s: %s" % (kind, why)) from exc
-    known = {"": True}  # namespaces
+    known = functools.lru_cache(100)(_SPACES.search)
     for element in root.iter():
         space, _, name = element.tag.rpartition("}")
-        if space not in known:
-            known[space] = bool(_SPACES.search(space))
-        if known[space] or name in ("encoded", "date"):
+        if not space or known(space) or name in ("encoded", "date"):
             element.tag = name.lower()
     return root
 
