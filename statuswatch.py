@@ -485,14 +485,14 @@ _HTML = re.compile(r"(?is)(?:(?=(<\?xml[^>]*>|<!--.*?-->|\s+))\1)*<(!doctype )?h
 _SALES = "pricing|free trial|sign up|get started|book a demo|request a demo|customers"
 _ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
-_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _ISO_TIME = re.compile(
     r"(?i)(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:[.,]\d+)?"
     r"\s*(?:Z|UTC|([+-]\d\d):?(\d\d)?)?)?$"
 )
 _ZONE = re.compile(r"(?:GMT|UTC)?([+-])(\d{1,2}):?(\d\d)?$")
 _SHORT_TIME = re.compile(
-    r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), ?(\d\d):(\d\d)(?::\d\d)? ?(\S{0,9})$"
+    r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), ?([01]\d|2[0-3]):([0-5]\d)(?::\d\d)?"
+    r" ?(\S{0,9})$"
 )
 _ZONES = """WET+0000 WEST+0100 BST+0100 CET+0100 CEST+0200 EET+0200 EEST+0300 MSK+0300
     IST+0530 SGT+0800 HKT+0800 JST+0900 KST+0900 AEST+1000 AEDT+1100 NZST+1200 NZDT+1300
@@ -562,14 +562,13 @@ def parse_time(text: str, near: datetime | None = None) -> datetime | None:
     iso = not short and _ISO_TIME.match(text)
     try:
         if short and near:
-            month, latest = _MONTHS.index(short[1]) // 3 + 1, near + timedelta(31)
-            day, hour, minute = map(int, short.groups()[1:4])
+            month, day, hour, minute, zone = short.groups()
+            after = timedelta(hours=int(hour), minutes=int(minute))
+            latest = near + timedelta(31)
             for year in (latest.year, latest.year - 1):
-                with contextlib.suppress(ValueError):  # 29 February of another year
-                    at = datetime(year, month, day, hour, minute, tzinfo=UTC)
-                    at -= _offset(short[5])
-                    if at <= latest:
-                        return at
+                midnight = _day("%s %s %d 00:00 %s" % (day, month, year, zone))
+                if midnight and midnight + after <= latest:
+                    return midnight + after
             return None
         if iso:
             date, clock, seconds, hours, minutes = iso.groups()
@@ -589,11 +588,7 @@ def parse_time(text: str, near: datetime | None = None) -> datetime | None:
         return None
 
 
-@functools.lru_cache(100)
-def _offset(zone: str) -> timedelta:
-    """Return how far *zone* is ahead of UTC; 0 for what is none."""
-    then = datetime(2000, 1, 1, tzinfo=UTC)
-    return then - (parse_time("1 Jan 2000 00:00:00 " + zone) or then)
+_day = functools.lru_cache(500)(parse_time)  # a feed has many times of one day
 
 
 def word(text: str) -> str:
