@@ -822,8 +822,7 @@ def _merged(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
             each = known._replace(status=updates[-1].status if updates else "")
         names = names and tuple(clean(name)[:MAX_TEXT] for name in names[:MAX_PARTS])
         title, updates = each.title[:MAX_TEXT], updates[-MAX_PARTS:]
-        each = each._replace(title=title, updates=updates, components=names)
-        merged[each.id] = each
+        merged[each.id] = each._replace(title=title, updates=updates, components=names)
     return tuple(merged.values())
 
 
@@ -1440,9 +1439,8 @@ def find_troubles(
 def format_text(event: Event) -> str:
     """Return the two lines, and the blank one, that a person reads."""
     affected = ", ".join(event.components) or event.title or ""
-    message = event.message or (event.title if event.components else "") or ""
+    message = shorten(event.message or (event.title if event.components else "") or "")
     product = " - ".join(filter(None, (clean(event.product), shorten(affected))))
-    message = shorten(message)
     status = clean(event.status or "unknown").replace("_", " ").capitalize()
     status += " after " + span(event.duration_s) if event.duration_s else ""
     status += " (while away)" if event.while_away else ""
@@ -2880,7 +2878,11 @@ class Run:
         if sys.stdout is None:
             raise OutputError("it is closed")
         if options.check_config:
-            return self.check(config)
+            for each in config.providers:
+                urls = " ".join(redact(source.url) for source in Watch(each).sources)
+                line = "%s: %s every %g s" % (each.name, urls, each.interval)
+                write(clean(line) + "\n")
+            return 0
         self.waiting = dict.fromkeys(each.name for each in config.providers)
         home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
         usual = os.path.join(home, "statuswatch", "state.json") if options.once else ""
@@ -2905,12 +2907,6 @@ class Run:
         if self.survey:
             return self.report()
         return 1 if self.once and not monitor.complete and not self.stopped else 0
-
-    def check(self, config: Config) -> int:
-        for each in config.providers:
-            urls = " ".join(redact(source.url) for source in Watch(each).sources)
-            write(clean("%s: %s every %g s" % (each.name, urls, each.interval)) + "\n")
-        return 0
 
     def tell(self, event: Event) -> None:
         """Print an event, and have the command run with it."""
