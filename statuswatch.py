@@ -486,7 +486,7 @@ _SALES = "pricing|free trial|sign up|get started|book a demo|request a demo|cust
 _ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")  # github.com/ulid/spec
 _ISO_TIME = re.compile(
-    r"(?i)(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:[.,]\d+)?"
+    r"(?i)(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:[.,]\d+)?"
     r"\s*(?:Z|UTC|([+-]\d\d):?(\d\d)?)?)?$"
 )
 _ZONE = re.compile(r"(?:GMT|UTC)?([+-])(\d{1,2}):?(\d\d)?$")
@@ -571,10 +571,9 @@ def parse_time(text: str, near: datetime | None = None) -> datetime | None:
                     return midnight + after
             return None
         if iso:
-            date, clock, seconds, hours, minutes = iso.groups()
-            text = "%sT%s%s" % (date, clock or "00:00", seconds or ":00")
-            text += "%s:%s" % (hours or "+00", minutes or "00")
-            return datetime.fromisoformat(text).astimezone(UTC)
+            date, clock, hours, minutes = iso.groups()
+            parts = date, clock or "00:00", hours or "+00", minutes or "00"
+            return datetime.fromisoformat("%sT%s%s:%s" % parts).astimezone(UTC)
         if len(text) in (10, 13) and text.isdecimal():  # seconds, or milliseconds
             return datetime.fromtimestamp(int(text[:10]), UTC)
         start, _, zone = text.rpartition(" ")
@@ -766,10 +765,10 @@ def parse_json(document: Any) -> Page:
     if alone == []:  # of whichever platform
         key = "[]"
     elif form.platform != "statuspage":  # one that has no id is known by what it is
-        key = "list" if isinstance(alone, list) else key
-        key = key or urlsplit(url).netloc or platform
-    lists, at = (tuple(components), _merged(incidents)), _get(head, _CHANGED)
-    return Page(platform, key, url, parse_time(at), *lists, complete)
+        kind = "list" if isinstance(alone, list) else platform
+        key = key or urlsplit(url).netloc or kind
+    at = parse_time(_get(head, _CHANGED))
+    return Page(platform, key, url, at, tuple(components), _merged(incidents), complete)
 
 
 def _incident(row: Any, form: Form, state: str, names: Mapping[str, str]) -> Incident:
