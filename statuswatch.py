@@ -1866,7 +1866,6 @@ class StateFile:
         """Read the file, or put it aside; ConfigError where that would do harm."""
         if not self.path:
             return
-        asked: dict[str, float] = {}
         try:
             if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
                 raise ConfigError("%s: not a file" % self.path)
@@ -1881,16 +1880,10 @@ class StateFile:
                 if newer and check.encode() not in sealed:
                     raise ConfigError("%s: a newer version wrote it" % self.path)
                 raise ValueError
-            asked = self._take(text)
+            self._take(text)
         except (FileNotFoundError, NotADirectoryError):
             pass
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            AttributeError,
-            RecursionError,
-        ) as exc:
+        except (OSError, ValueError, IndexError, AttributeError, RecursionError) as exc:
             self.providers, aside = {}, "%s.corrupt-%d" % (self.path, time.time())
             why = reason(exc) if isinstance(exc, OSError) else "damaged, or not ours"
             try:
@@ -1898,24 +1891,22 @@ class StateFile:
             except OSError as failure:
                 aside = "it is, for it cannot be moved: %s" % reason(failure)
             log.warning("%s: %s: kept as %s; starting anew", self.path, why, aside)
-        # The least, as our clock can be wrong, or was.
-        latest = min(max(asked.values(), default=0.0), time.time())
-        for name in [name for name in asked if latest - asked[name] > FORGET]:
-            del self.providers[name]
 
-    def _take(self, text: str) -> dict[str, float]:
-        """Take the providers in *text*; return when each was last asked."""
+    def _take(self, text: str) -> None:
+        """Take the providers in *text*, without those not asked for too long."""
         asked: dict[str, float] = {}
         read, end = json.JSONDecoder().raw_decode, 0 if text != "{}" else 1
         while text[end] != "}":
             name, start = read(text, end + 1)  # behind "{" or ","
             each, end = read(text, start + 1)
             self.providers[name] = text[start + 1 : end]
-            asked[name] = 0.0
-            for source in each.get("sources", {}).values():
-                times = source.get("read_at", 0.0), source.get("failed_at", 0.0)
-                asked[name] = max(asked[name], *times)
-        return asked
+            sources = each.get("sources", {}).values()
+            times = (s.get(at, 0.0) for s in sources for at in ("read_at", "failed_at"))
+            asked[name] = max(times, default=0.0)
+        # The least, as our clock can be wrong, or was.
+        latest = min(max(asked.values(), default=0.0), time.time())
+        for name in [name for name in asked if latest - asked[name] > FORGET]:
+            del self.providers[name]
 
     def _sealed(self, text: str) -> bytes:
         check = hashlib.sha256(b"%d%s" % (self.VERSION, text.encode())).hexdigest()
