@@ -1175,7 +1175,6 @@ class Tracker:
             self._see_incident(source, incident)
         for read in reads:
             self._see_components(*read)
-        for read in reads:
             self._see_absences(*read)
         self._see_patterns(pages)
 
@@ -1681,7 +1680,7 @@ class Fetcher:
         validators.update({"If-Modified-Since": modified} if modified else {})
         attempt = _current.attempt = Attempt(time.monotonic() + timeout)
         self._attempts.add(attempt)
-        follow = functools.partial(self._follow, attempt, url, validators, public)
+        follow = functools.partial(self._follow, url, validators, public)
         try:
             return self._retry(follow) if retry else follow()
         except FetchError as exc:
@@ -1708,10 +1707,9 @@ class Fetcher:
         """Close the connections that nobody uses."""
         self._adapter.close()
 
-    def _follow(
-        self, attempt: Attempt, url: str, validators: Any, public: bool
-    ) -> Response:
+    def _follow(self, url: str, validators: Any, public: bool) -> Response:
         """Return the answer at the end of at most MAX_HOPS redirects."""
+        attempt: Attempt = _current.attempt
         permanent, moved_to, attempt.public = True, "", public
         try:
             for hop in range(MAX_HOPS + 1):
@@ -2094,11 +2092,8 @@ class Read(NamedTuple):
 class Search:
     """Reads what an unknown page may have, in at most MAX_SEARCH requests."""
 
-    def __init__(
-        self, page: str, fetcher: Fetcher, timeout: float, patient: bool
-    ) -> None:
-        self.page, self.fetcher, self.due = page, fetcher, time.monotonic() + timeout
-        self.patient = patient
+    def __init__(self, page: str, fetcher: Fetcher, due: float, patient: bool) -> None:
+        self.page, self.fetcher, self.due, self.patient = page, fetcher, due, patient
         self.front = self.why = ""  # the page's HTML; what is wrong with it
         self.public = False  # was a public host asked? Then no private one will be
         self.tried: dict[str, Read | None] = {}
@@ -2185,7 +2180,7 @@ def find_sources(
 
     Raises PollError, if *patient* also for a source that is there but fails for now.
     """
-    search = Search(page, fetcher, timeout, patient)
+    search = Search(page, fetcher, time.monotonic() + timeout, patient)
     reads = search.hinted(page) or search.judge("/api/v2/summary.json")
     reads = reads or search.judge("/") or search.hinted(search.front)
     paths = [group[0][0] for name, group in PLATFORMS.items() if name not in HINTS]
