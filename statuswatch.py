@@ -1591,11 +1591,10 @@ class _Connection(urllib3.connection.HTTPConnection):
                 attempt.attach(line, self.peer)
                 line.connect(address)
                 return line
-            except FetchError:
+            except (FetchError, OSError) as exc:
                 line.close()
-                raise
-            except OSError as exc:
-                line.close()
+                if isinstance(exc, FetchError):
+                    raise
                 error = exc
         # Raw, urllib3 would take a broken pipe for an answer that comes all the same.
         raise FetchError(reason(error), passing=attempt.due > 0) from error
@@ -1732,11 +1731,10 @@ class Fetcher:
                     url = _hop(url, target.encode("latin-1").decode())
                     permanent = permanent and answer.status in (301, 308)
                     moved_to = url if permanent else moved_to
-        except (requests.exceptions.SSLError, ValueError, zlib.error) as exc:
-            # It will not pass.
-            raise FetchError(reason(exc)) from exc
-        except (urllib3.exceptions.HTTPError, OSError) as exc:
-            raise FetchError(reason(exc), passing=attempt.due > 0) from exc
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, zlib.error) as exc:
+            lasting = requests.exceptions.SSLError, ValueError, zlib.error
+            passing = attempt.due > 0 and not isinstance(exc, lasting)
+            raise FetchError(reason(exc), passing=passing) from exc
         raise FetchError("more than %d redirects" % MAX_HOPS)
 
     def _read(self, attempt: Attempt, answer: Any, asked: bool) -> Response:
@@ -2150,10 +2148,9 @@ class Search:
         if read.page.platform != "feed":
             return self.take(read.page.platform) or [read]
         found = [read]  # but an empty feed is like any other
-        for kind, groups in PLATFORMS.items():
+        for kind in [kind for kind, paths in PLATFORMS.items() if path in paths[0]]:
             try:
-                taken = self.take(kind) if path in groups[0] else []
-                found = max(found, taken, key=len)
+                found = max(found, self.take(kind), key=len)
             except PollError as exc:
                 if exc in self.passing.values():
                     raise
