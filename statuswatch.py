@@ -1148,8 +1148,7 @@ class Tracker:
         """Add the events of a poll: *reads* are the good ones, None is unchanged."""
         pages = [(source, page) for source, page in reads if page]
         self.ids = {}
-        for part in self.components.values() if self.provider.components else ():
-            name, id = (*part.row[:2], "", "")[:2]
+        for name, id, _ in (part.row for part in self.components.values() if part.row):
             self.ids[name] = [*self.ids.get(name, ()), id][:MAX_PARTS]
         for source, page in pages:
             slot, listed = source.slot, {_key(each.id) for each in page.components}
@@ -1375,8 +1374,7 @@ class Tracker:
             del self.components[key]
         for part in self.components.values():
             part.row = part.row if part.was or self.provider.components else ()
-        memory = [self.stories, self.components, self.gone]
-        return dumps(memory, default=_packed)
+        return dumps([self.stories, self.components, self.gone], default=_packed)
 
 
 def _packed(record: Any) -> list[Any]:
@@ -2378,9 +2376,8 @@ class Watcher:
                 if name in self.watches and self.watches[name].due == due:
                     self._poll(name, now)  # else it was armed anew
                     free -= 1
-        coming = (heap[0][0] for heap in self._heaps if heap and heap[0][0] > now)
-        due = min(coming, default=now + WAKE)
-        return min(due, now + TICK) if flying else due
+        coming = [heap[0][0] for heap in self._heaps if heap and heap[0][0] > now]
+        return min([*coming, now + (TICK if flying else WAKE)])
 
     def _poll(self, name: str, now: float) -> None:
         """Have a provider polled, as it is now, if it is still to be watched."""
@@ -2495,8 +2492,7 @@ class Watcher:
         """Warn of each failure not said yet, or if it may be our network, in a line."""
         failed = [(n, *pair) for n, pairs in self._unsaid.items() for pair in pairs]
         if not sure:
-            new = any(source.failures == 1 for _, source, _ in failed)
-            if new and self._online is not False:
+            if self._online is not False and any(s.failures == 1 for _, s, _ in failed):
                 log.warning(OFFLINE)
             self._online = False
         for name, source, error in failed:
