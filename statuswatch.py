@@ -2428,8 +2428,7 @@ class Watcher:
             phase = interval * spread(name) // TICK * TICK  # by the name, to share it
             earliest = max(now, watch.began + interval / 2)
             turn = phase + ((earliest - phase) // interval + 1) * interval
-            turn = max(turn, min(source.not_before for source in watch.sources))
-            self._arm(watch, turn)
+            self._arm(watch, max(turn, min(s.not_before for s in watch.sources)))
 
     def _note_news(self, watch: Watch, events: Sequence[Event], now: float) -> None:
         """Log how much there is, and whether many have news at once."""
