@@ -2086,7 +2086,7 @@ class Read(NamedTuple):
 
 
 class Search:
-    """Reads what an unknown page may have, in at most MAX_SEARCH requests."""
+    """Reads what an unknown page may have: MAX_SEARCH requests with one deadline."""
 
     def __init__(self, page: str, fetcher: Fetcher, due: float, patient: bool) -> None:
         self.page, self.fetcher, self.due, self.patient = page, fetcher, due, patient
@@ -2102,10 +2102,8 @@ class Search:
             return self.tried.get(url)
         self.tried[url], moved = None, ""
         try:
-            left = max(0.1, self.due - time.monotonic())  # for all of them together
-            response = self.fetcher.fetch(
-                url, timeout=left, retry=False, public=self.public
-            )
+            fetch, left = self.fetcher.fetch, max(0.1, self.due - time.monotonic())
+            response = fetch(url, timeout=left, retry=False, public=self.public)
             self.public = response.public
             host, new = (urlsplit(each).netloc for each in (url, response.moved_to))
             moved = " (it moved to %s)" % new if new not in ("", host) else ""
