@@ -2568,7 +2568,15 @@ class Printer(threading.Thread):
         stored: dict[str, str] = {}
         for batch in batches:
             for event in batch.events:
-                self._tell_one(event)
+                try:
+                    if not self.failure:
+                        self._tell(event)
+                except OutputError as exc:
+                    self.failure = str(exc)
+                    self.on_failure()
+                except Exception:  # of the program that we are part of
+                    log.exception("[%s] an event was not taken", event.provider)
+                self.steps += 1
             if batch.stored and not self.failure:
                 stored[batch.provider] = batch.stored
         began = time.monotonic()
@@ -2580,17 +2588,6 @@ class Printer(threading.Thread):
             now = time.monotonic()
             return now + max(1.0, 5 * (now - began))  # a large state is a burden
         return began
-
-    def _tell_one(self, event: Event) -> None:
-        try:
-            if not self.failure:
-                self._tell(event)
-        except OutputError as exc:
-            self.failure = str(exc)
-            self.on_failure()
-        except Exception:  # of the program that we are part of
-            log.exception("[%s] an event was not taken", event.provider)
-        self.steps += 1
 
 
 class Monitor:
