@@ -1998,7 +1998,7 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
     reads: list[tuple[Source, Page | None]] = []
     failed: list[tuple[Source, PollError]] = []
     known: dict[str, Response] = {}
-    provider, at, blocked = watch.provider, time.time(), set()
+    provider, at = watch.provider, time.time()
     lost = (each.url == watch.page or each.failures > GONE for each in watch.sources)
     due = min(source.not_before for source in watch.sources) <= time.monotonic()
     if watch.page and due and all(lost):
@@ -2011,14 +2011,13 @@ def poll(watch: Watch, fetcher: Fetcher) -> Poll:
         except PollError as exc:
             return Poll(failed=[(source, exc.bare()) for source in watch.sources])
     for source in watch.sources:
+        blocked = [each.host for each, e in failed if e.retry_after is not None]
         if source.not_before <= time.monotonic() and source.host not in blocked:
             try:
                 answer = known.get(source.url)
                 reads += read_source(source, fetcher, provider.timeout, at, answer)
             except PollError as exc:
                 failed.append((source, exc.bare()))
-                if exc.retry_after is not None:
-                    blocked.add(source.host)
     result = Poll((), reads, failed)
     if watch.pending or any(page for _, page in reads):
         tracker = Tracker(provider, watch.memory, datetime.fromtimestamp(at, UTC))
