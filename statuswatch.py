@@ -10,7 +10,7 @@
 How data flows, which is also the order of this file, and who owns what meanwhile:
 
     providers.ini -> [Provider]
-        -> scheduler (the main thread): owns the schedule and the health of sources
+        -> scheduler (the thread of run()): owns the schedule and the health of sources
         -> worker: owns the provider it polls: GET -> parse() -> observe() -> [Event]
         -> queue.Queue -> printer thread: owns the output, then the state file
 
@@ -95,13 +95,13 @@ UNCONDITIONAL = 6 * 3600.0  # seconds; some servers say 304 for as long as they 
 WORKERS, SICK = 16, 4  # polls at once, and how many times as many that are slow
 SLOW = 0.5  # seconds; what takes longer is likely to be slow again
 RENEW = 30.0  # seconds until threads that are idle end; each holds 0.15 MB
-PATIENCE, EARLIER = 3, 8  # polls until one of the 8 bodies before is believed (R6)
+PATIENCE, EARLIER = 3, 8  # polls until one of the 8 bodies before is believed (R6, R14)
 ABSENT, ABSENT_ELSEWHERE = 2, 10  # reads without an incident until it is over (R7)
 MEMORY, DETAILED = 500, 5  # incidents remembered at least (R8), those with their texts
 AWAY = 600.0  # seconds since the last read that make news old at a start (R15)
 LINGER = 1.0  # seconds that polls, and then the printer for each event, have to end
 SAVING = 60.0  # seconds that the last write of the state may take
-TICK = 0.05  # seconds; a wake-up for each poll that ends costs as much as the poll
+TICK = 0.05  # seconds; turns are on it: a wake-up for each costs as much as the poll
 WAKE = 0.5  # seconds; a signal that comes just before a wait begins does not end it
 MAX_SEARCH = 8  # requests to find the sources of a page
 GONE = 5  # failures in a row after which sources that were found are looked for anew
@@ -302,7 +302,7 @@ def parse_config(text: str, path: str, interval: float | None = None) -> Config:
     try:
         ini.read_string(text, path)
         if not ini.options("providers"):
-            raise ValueError("no provider, such as OpenAI = https://status.openai.com")
+            raise ValueError("no provider, expected lines of NAME = URL")
         for section in ini.sections():
             where, values[section] = "[%s]" % section, {}
             keys = SETTINGS if section == "statuswatch" else Provider._fields[3:]
@@ -334,9 +334,10 @@ def parse_line(name: str, value: str) -> tuple[tuple[str, ...], str]:
     platforms = [word for word in value.split() if word not in urls]
     pages = [url for url in urls if is_page(url)]
     if not urls or name in SECTIONS:
-        raise ValueError("no URL" if not urls else "a section has that name")
+        raise ValueError("a section has that name" if urls else "no URL: https://...")
     if not set(platforms) <= set(PLATFORMS):
-        raise ValueError("unknown platform, known: %s" % ", ".join(PLATFORMS))
+        words = " ".join(platforms), ", ".join(PLATFORMS)
+        raise ValueError("unknown platform %s, known: %s" % words)
     if len(platforms) > len(pages) or len(urls) > (1 if pages else len(set(urls))):
         raise ValueError("expected one page and its platform, or sources, each once")
     return urls, "".join(platforms)
@@ -376,7 +377,7 @@ def is_page(url: str) -> bool:
         usable = parts.scheme in ("http", "https") and parts.hostname
         if usable and parts.port != 0 and url == clean(url):
             return parts.path in ("", "/") and not parts.query
-    raise ValueError("bad URL, expected http://HOST or https://HOST")
+    raise ValueError("bad URL, expected http or https, and a host")
 
 
 # --- Text: all remote text is hostile. Pure. ---
@@ -516,7 +517,7 @@ _OVER = r"(?i)\[resolved\]|recovered|operating normally"
 _EDGE = r"(?i)^(?:service [a-z ]+|informational message): |\[resolved\]|" + _FLAP
 
 
-def parse(body: bytes | bytearray, content_type: str = "") -> Page:
+def parse(body: bytes | bytearray, content_type: str | None = "") -> Page:
     """Return the Page in *body*, recognised by its own shape; else raise ParseError.
 
     Reads JSON that has a Form, feeds of several platforms, and any other RSS or Atom as
@@ -525,7 +526,7 @@ def parse(body: bytes | bytearray, content_type: str = "") -> Page:
     """
     start = body[:256].decode("latin-1").lstrip()
     start = start.partition("?>")[0] if start.startswith("<?xml") else ""
-    found = _ENCODING.search(start + " " + content_type)
+    found = _ENCODING.search("%s %s" % (start, content_type))
     declared = found[1] if found and re.match(_CODEC, found[1]) else "utf-8"
     plain = json.detect_encoding(body[:4])  # by the first bytes, which XML has alike
     for encoding in (declared if plain == "utf-8" else plain, "utf-8"):
@@ -653,6 +654,9 @@ class Form(NamedTuple):
 
 # fmt: off
 FORMS = (
+    Form("uptime-kuma", "config publicGroupList|heartbeatList",
+         "incident. incidents maintenanceList=scheduled",
+         "publicGroupList.monitorList|beats", "config", "config"),
     # metastatuspage.com/api: summary.json and status.json, then its other documents.
     Form("statuspage", "page status.indicator", "incidents= scheduled_maintenances=",
          "components", "page", "components"),
@@ -684,9 +688,6 @@ FORMS = (
     Form("slack", "active_incidents|list.notes", "active_incidents list", window=500),
     Form("salesforce", "list.isActive list.key", "list.Incidents "
          "list.Maintenances=scheduled", "list", end="IncidentImpacts.endTime"),
-    Form("uptime-kuma", "config publicGroupList|heartbeatList",
-         "incident. incidents maintenanceList=scheduled",
-         "publicGroupList.monitorList|beats", "config", "config"),
 )
 # Where the same stands on different platforms, in the order in which to look.
 _ID, _URL = "id|_id|arn|slug|key", "shortlink|url|public_url|page_url"
@@ -759,9 +760,13 @@ def parse_json(document: Any) -> Page:
                 incident = incident._replace(id="maintenance-" + incident.id)
             planned = incident.maintenance or listed
             incidents.append(incident._replace(maintenance=planned, url=web(link)))
+    alone = next(iter(document.values())) if len(document) == 1 else None
+    # An empty list tells nothing of whose it is, beside an error, say.
+    if head is document and form.page == "page" and not (components or incidents):
+        if alone != []:
+            raise ParseError(_UNKNOWN % clean(", ".join(document))[:60])
     over = len(incidents) >= form.window or any(e.status in DONE for e in incidents)
     complete = _fits(document, form.complete) and not (form.window and over)
-    alone = next(iter(document.values())) if len(document) == 1 else None
     if alone == []:  # of whichever platform
         key = "[]"
     elif form.platform != "statuspage":  # one that has no id is known by what it is
@@ -1106,7 +1111,7 @@ class Story:
     views: dict[str, View] = dataclasses.field(default_factory=dict)
     status: str = ""  # told last
     began: int = 0  # the earliest time known of it
-    told: bool = False  # has a user been told any of it?
+    told: int = 0  # 1: a user has been told of it; -1: all of it was held back
     about: dict[str, Any] = dataclasses.field(default_factory=dict)  # fields of events
 
 
@@ -1134,8 +1139,7 @@ class Tracker:
         self.missing: list[str] = []  # patterns, each with a name like it
         self.ids: dict[str, list[str]] = {}  # of components, by their names
         # By digests of their ids; and the patterns that are missing, as has been said.
-        known: Any = json.loads(memory or "null") or ({}, {}, [])
-        stories, components, self.gone = known
+        stories, components, self.gone = json.loads(memory or "[{},{},[]]")
         self.components = {key: Standing(*each) for key, each in components.items()}
         self.stories: dict[str, Story] = {}
         for key, (views, *rest) in stories.items():
@@ -1192,6 +1196,8 @@ class Tracker:
         view = story.views.setdefault(source.slot, View())
         known = any(each.shown or each.gone for each in story.views.values())
         fresh, shown, updates = False, set(), incident.updates
+        # Was it held back for want of names? Then it is news once these are known.
+        held = story.told < 0 and not any(v.names for v in story.views.values())
         if not updates and (incident.status != view.status or not known):
             updates = (Update("", incident.status, "", None),)
         for update in updates:
@@ -1219,10 +1225,12 @@ class Tracker:
         if incident.components is not None:
             names = digest(*sorted(set(incident.components)))
             told = any(each.names == names for each in story.views.values())
-            if view.names and not fresh and not told:  # R4
-                body = updates[-1].body if updates else ""
-                update = Update("", incident.status, body, None)
-                self._tell(source, story, update, edited=True)
+            if held or (view.names and not fresh and not told):  # R4
+                *_, last = (Update("", "", "", None), *updates)
+                at = last.at if held else None
+                update = Update("", incident.status, last.body, at)
+                kind = NEW_INCIDENT if held else INCIDENT_UPDATE
+                self._tell(source, story, update, type=kind, edited=not held)
             view.names = names
         view.status, view.absent, view.gone = incident.status, 0, view.gone[-MEMORY:]
 
@@ -1315,16 +1323,17 @@ class Tracker:
         if update.status in ENDS and before not in DONE and not more.get("edited"):
             ran = (update.at or self.now).timestamp() - (story.began or math.inf)
             more["duration_s"] = int(max(0.0, ran)) or None
-        story.told |= self._add(
+        told = self._add(
             source, status=update.status or None,
             previous_status=before or None, message=update.body,
             update_id=update.id or None, occurred_at=update.at, **story.about, **more,
         )  # fmt: skip
+        story.told = max(story.told, told) or min(story.told, told)
         if not more.get("edited"):
             story.status = update.status or before
 
-    def _add(self, source: Source, key: str = "", **fields: Any) -> bool:
-        """Return whether an event is told; else count it by the *key* that is why."""
+    def _add(self, source: Source, key: str = "", **fields: Any) -> int:
+        """Return 1 if an event is told; -1 if not, and count it by the *key* why."""
         name, product = self.provider.name, self.provider.product
         fields["components"] = tuple(fields.get("components", ()))
         fields.update(detected_at=self.now, while_away=bool(source.away))  # R15
@@ -1333,14 +1342,14 @@ class Tracker:
         key = self.filter_of(event) or key
         self.suppressed.update([key] if key and source.seeded else [])
         self.events += [event] if source.seeded and not key else []  # R1
-        return source.seeded and not key
+        return (-1 if key else 1) if source.seeded else 0
 
     def filter_of(self, event: Event) -> str:
         """Return the key of the filter that keeps *event* back (R13), "" for none."""
         provider, story = self.provider, self.stories.get(_key(event.incident_id or ""))
         if event.type not in provider.events:
             return "events"
-        if story and story.told:  # to its end, whatever becomes of it
+        if story and story.told > 0:  # to its end, whatever becomes of it
             return ""
         if event.maintenance and not provider.maintenance:
             return "maintenance"
@@ -1740,8 +1749,8 @@ class Fetcher:
         header, status, body = answer.headers.get, answer.status, Body()
         if status != 200 and not (status == 304 and asked):
             wait = parse_retry_after(header("Retry-After", ""), header("Date", ""))
-            passing = wait is None and (status == 429 or status >= 500)
-            details = {"status": status, "retry_after": wait, "passing": passing}
+            passing = not wait and (status == 429 or status >= 500)
+            details = dict(status=status, retry_after=wait or None, passing=passing)
             raise FetchError("HTTP status %d" % status, **details)
         coding, large = header("Content-Encoding", "").strip().lower(), False
         # Not by urllib3: before 2.6, the last for Python 3.9, it decodes without bound.
@@ -1860,47 +1869,28 @@ class StateFile:
         """Read the file, or put it aside; ConfigError where that would do harm."""
         if not self.path:
             return
+        self.providers = {}
         try:
             if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
                 raise ConfigError("%s: not a file" % self.path)
             body = self.path.read_bytes()
-            text = body.partition(b'"providers":')[2][:-2].decode()
-            sealed = self._sealed(text)
-            if sealed != body or self.path.stat().st_uid != os.geteuid():
-                stored = json.loads(body)
-                version, check = stored.get("version"), str(stored.get("sha256"))
-                newer = type(version) is int and version > self.VERSION
-                # With our checksum it is not, but one bit of the version is flipped.
-                if newer and check.encode() not in sealed:
+            text = body.partition(b'"providers":')[2][:-2].decode()  # but "}" and "\n"
+            if self._sealed(text) != body or self.path.stat().st_uid != os.geteuid():
+                version = json.loads(body).get("version")
+                if type(version) is int and version > self.VERSION:
                     raise ConfigError("%s: a newer version wrote it" % self.path)
                 raise ValueError
-            self._take(text)
+            self.providers = _members(text)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except (OSError, ValueError, IndexError, AttributeError, RecursionError) as exc:
-            self.providers, aside = {}, "%s.corrupt-%d" % (self.path, time.time())
+            aside = "%s.corrupt-%d" % (self.path, time.time())
             why = reason(exc) if isinstance(exc, OSError) else "damaged, or not ours"
             try:
                 os.replace(self.path, aside)
             except OSError as failure:
                 aside = "it is, for it cannot be moved: %s" % reason(failure)
             log.warning("%s: %s: kept as %s; starting anew", self.path, why, aside)
-
-    def _take(self, text: str) -> None:
-        """Take the providers in *text*, without those not asked for too long."""
-        asked: dict[str, float] = {}
-        read, end = json.JSONDecoder().raw_decode, 0 if text != "{}" else 1
-        while text[end] != "}":
-            name, start = read(text, end + 1)  # behind "{" or ","
-            each, end = read(text, start + 1)
-            self.providers[name] = text[start + 1 : end]
-            sources = each.get("sources", {}).values()
-            times = (s.get(at, 0.0) for s in sources for at in ("read_at", "failed_at"))
-            asked[name] = max(times, default=0.0)
-        # The least, as our clock can be wrong, or was.
-        latest = min(max(asked.values(), default=0.0), time.time())
-        for name in [name for name in asked if latest - asked[name] > FORGET]:
-            del self.providers[name]
 
     def _sealed(self, text: str) -> bytes:
         check = hashlib.sha256(b"%d%s" % (self.VERSION, text.encode())).hexdigest()
@@ -1936,6 +1926,21 @@ class StateFile:
         self.failing = False
 
 
+def _members(text: str) -> dict[str, str]:
+    """Return the providers in what save() has written, but those not asked for long."""
+    providers, asked = {}, {}
+    read, end = json.JSONDecoder().raw_decode, 0 if text != "{}" else 1
+    while text[end] != "}":
+        name, start = read(text, end + 1)  # behind "{" or ","
+        each, end = read(text, start + 1)
+        sources = each.get("sources", {}).values()
+        times = (s.get(at, 0.0) for s in sources for at in ("read_at", "failed_at"))
+        providers[name], asked[name] = text[start + 1 : end], max(times, default=0.0)
+    # The least, as our clock can be wrong, or was.
+    latest = min(max(asked.values(), default=0.0), time.time())
+    return {k: each for k, each in providers.items() if latest - asked[k] <= FORGET}
+
+
 # --- Watching: the scheduler's thread, and the workers it hands providers to. ---
 
 
@@ -1944,9 +1949,9 @@ class Watch:
 
     def __init__(self, provider: Provider, text: str = "") -> None:
         """Make a Watch, from the *text* that stored() returned if there is one."""
-        head, _, memory = text.partition(',"memory":')  # in a string it has no "
+        head, _, memory = text.partition(',"memory":')  # strings have \" for "
         stored = json.loads(head + "}") if head else {}
-        self.provider, self.memory = provider, memory[:-1]  # JSON
+        self.provider, self.memory = provider, "" if memory == "null}" else memory[:-1]
         self.polls: dict[str, int] = stored.get("polls", {})  # by what came of it
         self.told: int = stored.get("events", 0)
         self.patient = True  # is it better to come again than to miss a source?
@@ -1954,7 +1959,7 @@ class Watch:
         self.sick = True  # a poll is likely to be slow, as far as we know
         self.due = math.inf  # monotonic: when it is polled next; so while it is
         self.began = 0.0  # monotonic: when its poll was begun
-        self.handed_at = -math.inf  # monotonic: when its state was handed on, if it is
+        self.handed_at = -math.inf  # monotonic: when its state was; do so if -inf
         url = provider.urls[0]
         urls = sources_of(url, provider.platform) if is_page(url) else provider.urls
         self.page = "" if urls else url  # stands for its sources until they are found
@@ -1980,8 +1985,8 @@ class Watch:
                 found.append(source.url[len(home) :] if below else source.url)
         stored = dict(page=self.home, found=found, sources=sources)
         counts = dict(events=self.told, polls=self.polls, pending=self.pending)
-        text = dumps({**stored, **counts})
-        return '%s,"memory":%s}' % (text[:-1], self.memory or "null")
+        text = dumps({**stored, **counts})[:-1]
+        return '%s,"memory":%s}' % (text, self.memory or "null")
 
 
 class Poll(NamedTuple):
@@ -2195,7 +2200,7 @@ def read_source(
     that parsed (R11). Raises PollError.
     """
     page, seeded = None, source.seeded
-    # Spread over a quarter of the time: all sources were read first at the same moment.
+    # Spread over some time, as all sources were read first at the same moment.
     full = UNCONDITIONAL * (1 - ord(source.slot[0]) / 512)
     fresh = 0 <= at - source.full_at < full
     validators = (source.etag, source.modified) if fresh else ("", "")
@@ -2311,7 +2316,7 @@ class Watcher:
                 if period and now - pinged >= period:  # the schedule goes on
                     self.notify("WATCHDOG=1")
                     pinged = now
-                if now >= self._renew_at:  # idle threads end, and what the last left
+                if now >= self._renew_at:  # have idle threads end, free what they left
                     self.trim()
                     self._pool.shutdown(wait=False)
                     self._pool, self._renew_at = self._new_pool(), now + RENEW
@@ -2332,6 +2337,9 @@ class Watcher:
                 self._finish(future)
             self.hung = self.hung or bool(self._flying)
             self._say_failures(sure=bool(self._online) or len(self._unsaid) < 2)
+            for watch in self.watches.values() if self._remember else ():
+                if any(source.warned for source in watch.sources):  # maybe just now
+                    self._outbox.put(Batch(watch.provider.name, (), watch.stored()))
             self._say_suppressed(time.monotonic())
             self._pool.shutdown(wait=not self.hung)
             self.fetcher.close()
@@ -2719,7 +2727,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     words, dates = "%(asctime)s %(levelname)-8s %(message)s", "%Y-%m-%d %H:%M:%S"
     logging.basicConfig(level=max(level, logging.DEBUG), format=words, datefmt=dates)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    claim_resources()
     with contextlib.suppress(AttributeError):  # of None, or of a caller's StringIO
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     run = Run(options)
@@ -2731,21 +2738,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run.leave(status)
 
 
-def claim_resources() -> None:
-    """Have as many descriptors as we may, and memory given back once it is free."""
+def claim_resources() -> Callable[[], object]:
+    """Have as many descriptors as we may; return what gives free memory back."""
     gc.freeze()  # what is imported stays, and is not searched for cycles again
     with contextlib.suppress(ValueError, OSError):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with contextlib.suppress(OSError, AttributeError):  # where glibc is
-        ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD, mallopt(3)
-        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX: else one for each thread
-
-
-def trim() -> None:
-    """Give memory that is free back to the system, where glibc is."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD, mallopt(3)
+        libc.mallopt(-8, 1)  # M_ARENA_MAX: else one for each thread
+        return functools.partial(libc.malloc_trim, 0)
+    return lambda: None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -2815,6 +2819,7 @@ def read_config(options: argparse.Namespace) -> Config:
         text = "[providers]\n" + "".join("%s = %s\n" % line for line in lines.items())
         config = parse_config(text, "command line", options.interval)
     elif path:
+        options.config = path  # a reload reads no other
         config = load_config(path, options.interval)
     else:
         raise ConfigError("no providers.ini, looked for %s" % ", ".join(found))
@@ -2845,7 +2850,8 @@ class Run:
 
     def run(self) -> int:
         """Do what is asked for; return the exit status."""
-        options, config = self.options, read_config(self.options)
+        options, trim = self.options, claim_resources()
+        config = read_config(options)
         if sys.stdout is None:
             raise OutputError("it is closed")
         if options.check_config:

@@ -368,10 +368,9 @@ def test_where_there_is_no_glibc_memory_is_not_given_back(monkeypatch, library):
             raise library
         return library
 
-    statuswatch.trim()
+    statuswatch.claim_resources()()
     monkeypatch.setattr(ctypes, "CDLL", load)
-    statuswatch.trim()
-    statuswatch.claim_resources()
+    statuswatch.claim_resources()()
 
 
 def test_what_is_imported_is_not_searched_for_cycles():
@@ -452,6 +451,17 @@ def test_once_is_1_if_a_provider_could_not_be_read(capsys, fake, server):
     name = "127.0.0.1:%d" % server.endpoint("refuse")
     assert (code, out) == (1, "")
     assert err == ["WARNING  [%s] %s: Connection refused" % (name, refuse)]
+
+
+@pytest.mark.parametrize("order", [("good", "dead"), ("dead", "good")])
+def test_a_failure_is_said_by_the_first_run_alone(capsys, fake, server, order):
+    """Whoever ends last: cron sends a mail for each line."""
+    urls = {"good": fake.url + SUMMARY, "dead": server.url("refuse")}
+    Path("p.ini").write_text(
+        "[providers]\n" + "".join("%s = %s\n" % (each, urls[each]) for each in order)
+    )
+    said = [run(capsys, "--config", "p.ini", "--once", "-q")[2] for _ in range(3)]
+    assert said == [["WARNING  [dead] %s: Connection refused" % urls["dead"]], [], []]
 
 
 def test_once_at_the_same_time_is_75(capsys, fake):

@@ -291,9 +291,20 @@ def test_ids_of_pages_and_of_their_updates_are_clean_and_bounded():
     assert parse(feed.encode()).id == "a" * 253  # the longest name of a host
 
 
-def test_a_list_of_incidents_beside_an_error_is_not_complete():
-    page = parse(b'{"incidents": [], "error": "rate limited"}')
-    assert (page.incidents, page.complete) == ((), False)
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"incidents": [], "error": "rate limited"},
+        {"id": "x", "status": 500, "message": "Internal error", "incidents": []},
+        {"components": [], "error": "rate limited"},
+        {"page": {}, "status": {"indicator": "none"}, "incidents": []},
+        {"services": [{"name": "API"}], "incidents": [], "status_page": {"id": "7"}},
+    ],
+)
+def test_empty_lists_beside_something_else_are_nobodys_page(document):
+    """It would seed (R1), and the true page would then tell all that it has."""
+    with pytest.raises(ParseError, match="not of a status page we know: "):
+        parse(json.dumps(document).encode())
 
 
 # The JSON of other platforms.

@@ -259,7 +259,10 @@ def test_no_truncation_and_no_flipped_bit_is_believed(tmp_path, path):
     ]
     for each in bodies:
         spoilt.write_bytes(each)
-        assert load(spoilt) == {}
+        try:
+            assert load(spoilt) == {}
+        except ConfigError:  # of 2 one bit makes 3, and 6
+            assert each[:12] in (b'{"version":3,', b'{"version":6,')
 
 
 def test_a_folder_where_the_state_should_be_is_kept_aside(tmp_path, caplog):
@@ -294,6 +297,15 @@ def test_a_state_is_taken_as_it_was_written(path):
         again = StateFile(str(path))
         again.load()
         assert again.providers == providers
+
+
+def test_what_is_read_again_takes_the_place_of_what_was_there(path):
+    state = StateFile(str(path))
+    state.load()
+    assert state.providers
+    path.unlink()
+    state.load()
+    assert state.providers == {}
 
 
 def test_somebody_elses_state_is_not_believed(path, caplog, monkeypatch):
@@ -339,6 +351,8 @@ def test_what_cannot_even_be_moved_stays_and_is_said(path, caplog, monkeypatch):
         b'{"version": 3, "sources": []}',
         b'{"version": 3, "providers": []}',
         b'{"sources": [], "version": 99999}',
+        resealed(StateFile("")._sealed("{}"), version=3),
+        StateFile("")._sealed("{}").replace(b'"version":2', b'"version":99'),
     ],
 )
 def test_a_newer_state_is_refused_and_not_touched(path, caplog, body):

@@ -1507,6 +1507,40 @@ def test_the_types_that_are_not_wanted_stay_so_to_the_end():
     assert acme.suppressed == {"events": 2}
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_is_held_back_for_want_of_names_is_told_once_these_are_known(number):
+    """The feed has it first, without names; the JSON behind it has these (R9)."""
+    acme = Scenario(components=("api",), untagged="hide")
+    words = (LOOKING, FOUND)[:number]
+    named = listing(incident("I", *words, components=("API",)))
+    assert acme.poll(feed=page(), json=listing()) == []
+    assert acme.poll(feed=page(entry("I", *words)), json=SAME) == []
+    assert acme.poll(feed=SAME, json=named) == ["new I " + words[-1]]
+    assert acme.events[0].occurred_at == at(number - 1)
+    assert acme.poll(feed=SAME, json=named) == []
+    over = listing(incident("I", *words, FIXED, components=("API",)))
+    assert acme.poll(feed=page(entry("I", *words, FIXED)), json=over) == [
+        "update I " + FIXED
+    ]
+    assert acme.suppressed == {"untagged": number}
+
+
+@pytest.mark.parametrize("names", [("Web",), ()])
+def test_what_is_held_back_stays_so_where_its_names_are_not_asked_for(names):
+    acme = Scenario(components=("api",), untagged="hide")
+    acme.poll(feed=page(), json=listing())
+    acme.poll(feed=page(entry("I", LOOKING)), json=SAME)
+    shown = listing(incident("I", LOOKING, components=names))
+    assert acme.poll(feed=SAME, json=shown) == acme.poll(feed=SAME, json=shown) == []
+
+
+def test_what_was_seeded_is_not_told_as_its_names_are_known():
+    acme = Scenario(components=("api",), untagged="hide")
+    acme.poll(feed=page(entry("I", LOOKING)), json=listing())
+    named = listing(incident("I", LOOKING, components=("API",)))
+    assert acme.poll(feed=SAME, json=named) == []
+
+
 def test_what_was_only_seeded_was_not_told():
     acme = Scenario(components=("api",), untagged="hide")
     acme.poll(json=listing(incident("I", LOOKING, components=("API",))))
