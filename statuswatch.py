@@ -465,7 +465,8 @@ def marked(markup: str) -> str:
     cut = _TAG.split(re.sub(_SKIPPED, "", harmless(markup)))  # text, tag, text, ...
     cut[1::2] = map(_GAPS.get, map(str.lower, cut[1::2]), itertools.repeat(""))
     # Nothing that unescape() makes looks like a tag's; int() refuses long numbers.
-    return html.unescape(re.sub(r"&#\d{8,};?", "", "".join(cut)))
+    text = "".join(cut)
+    return html.unescape(re.sub(r"&#\d{8,};?", "", text)) if "&" in text else text
 
 
 # --- Parsing: bytes -> Page. Pure: no clock, no network, no logging. ---
@@ -536,8 +537,7 @@ def parse(body: bytes | bytearray, content_type: str | None = "") -> Page:
     else:
         raise ParseError("neither text in %s nor in UTF-8" % declared[:20])
     document = _read(text)
-    parse_document = parse_feed if isinstance(document, Element) else parse_json
-    return parse_document(document)
+    return (parse_feed if isinstance(document, Element) else parse_json)(document)
 
 
 def _html_kind(text: str) -> str:
