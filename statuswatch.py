@@ -1333,7 +1333,7 @@ class Tracker:
             story.status = update.status or before
 
     def _add(self, source: Source, key: str = "", **fields: Any) -> int:
-        """Return 1 if an event is told; -1 if not, and count it by the *key* why."""
+        """Return 1 if an event is told, -1 if held back, and counted, 0 for a seed."""
         name, product = self.provider.name, self.provider.product
         fields["components"] = tuple(fields.get("components", ()))
         fields.update(detected_at=self.now, while_away=bool(source.away))  # R15
@@ -1556,9 +1556,9 @@ class Attempt:
         if line and self.public and not _is_public(peer):
             raise FetchError("redirect from a public page to a private address")
         with self._lock:
-            if self._line >= 0:
-                os.close(self._line)
-            self._line = os.dup(line.fileno()) if line else -1
+            old, self._line = self._line, os.dup(line.fileno()) if line else -1
+            if old >= 0:
+                os.close(old)
         self.peer = peer
         if self.due < 0:
             self.cut()

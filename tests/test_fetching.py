@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import gzip
+import math
 import os
 import random
 import re
@@ -625,6 +627,23 @@ def test_a_line_that_comes_after_the_cut_is_cut_too():
         attempt.attach(ours)
         assert ours.recv(1) == b"" == theirs.recv(1)
         attempt.attach(None)
+
+
+def test_where_no_descriptor_is_left_nobody_elses_is_closed(monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    attempt = statuswatch.Attempt(math.inf)
+    for line in socket.socketpair():
+        with line:
+            attempt.attach(line)
+            with monkeypatch.context() as patch, pytest.raises(OSError):
+                patch.setattr(os, "dup", full)
+                attempt.attach(line)
+            others = [os.open(os.devnull, os.O_RDONLY) for _ in range(3)]
+            attempt.attach(None)
+            for each in others:  # each is open still
+                os.close(each)
 
 
 @pytest.mark.parametrize("dead", [1, 2, 3])

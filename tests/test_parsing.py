@@ -838,6 +838,10 @@ def test_the_xml_declaration_wins_over_the_content_type(encoding, text):
     assert title_of(text, encoding, encoding) == text
 
 
+def test_an_answer_without_a_content_type_is_read():
+    assert title_of("Zażółć", "utf-8", "", None) == "Zażółć"
+
+
 @pytest.mark.parametrize(
     "content_type",
     [

@@ -553,6 +553,19 @@ def test_a_page_whose_address_changes_is_searched_anew():
         assert [source.url for source in watch.sources] == [url + expected[0]]
 
 
+def test_a_reload_reads_the_file_that_was_read_first(monkeypatch, tmp_path):
+    """An editor's rename must not make it fall through to the next place."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "providers.ini"
+    file.write_text("[providers]\nAcme = http://127.0.0.1\n")
+    options = parse_arguments([])
+    (provider,) = statuswatch.read_config(options).providers
+    assert provider.name == "Acme"
+    file.unlink()
+    with pytest.raises(statuswatch.ConfigError, match="^providers.ini: No such file"):
+        statuswatch.read_config(options)
+
+
 def test_the_places_of_the_file_are_those_that_are_searched(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
